@@ -1,0 +1,3 @@
+"""
+An audit log for Python applications: who did what to which resource.
+"""

@@ -1,0 +1,3 @@
+"""
+What publisher and relay share: buffer, retry, failure log, fork and exit.
+"""

@@ -1,0 +1,303 @@
+"""
+The bounded queue in memory between the callers and the worker.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from auditlog._engine.receipt import Gate, PendingReceipt, Receipt, wake
+from auditlog.errors import PublisherClosedError, SinkError
+
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from collections.abc import Collection, Iterable, Mapping
+    from uuid import UUID
+
+    from auditlog.abc import Record
+
+
+# Refusals that nobody asked for yet; beyond that only their number is kept.
+MAX_UNSEEN = 1_000
+
+
+class Buffer:
+    """
+    Takes events from any thread and gives them to one worker in batches.
+
+    What counts against the bounds is everything that isn't decided on, the
+    batch at the sink included.
+
+    Args:
+        max_events: At most so many events.
+
+        max_bytes:
+            At most so many bytes of bodies. A single larger event is taken
+            when nothing else is there.
+    """
+
+    def __init__(self, *, sink: str, max_events: int, max_bytes: int) -> None:
+        self.max_events = max_events
+        self.max_bytes = max_bytes
+        self.sink = sink
+        # Reentrant: a signal handler or a finalizer may publish while its
+        # own thread is in here.
+        self.lock = threading.RLock()
+        self.events = 0
+        self.bytes = 0
+        self.stored = 0
+        self.refused = 0
+        self.closed = False
+        self.last_error: Exception | None = None
+        self._queue: deque[PendingReceipt] = deque()
+        self._taken = 0
+        self._left = 0
+        self._worker: Gate | None = None
+        self._watchers: list[Gate | asyncio.Future[None]] = []
+        self._unseen: dict[UUID, SinkError] = {}
+
+    # What callers do
+
+    def offer(
+        self,
+        record: Record,
+        *,
+        urgent: bool,
+        waiter: Gate | asyncio.Future[None] | None = None,
+    ) -> PendingReceipt | None:
+        """
+        Take *record*; None if there is no room.
+
+        Args:
+            urgent: Whether a caller waits and wants to hear of trouble.
+
+            waiter: Woken, if there is no room, when there may be some.
+
+        Raises:
+            PublisherClosedError: If it was closed.
+        """
+        size = len(record.body)
+        receipt = PendingReceipt(record, self, urgent=urgent)
+        with self.lock:
+            if self.closed:
+                raise PublisherClosedError
+            if self.events and (
+                self.events >= self.max_events
+                or self.bytes + size > self.max_bytes
+            ):
+                if waiter is not None:
+                    self._watchers.append(waiter)
+                return None
+            self.events += 1
+            self.bytes += size
+            self._taken += 1
+            self._queue.append(receipt)
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.open()
+        return receipt
+
+    def withdraw(self, receipt: PendingReceipt, error: SinkError) -> bool:
+        """
+        Give *receipt* up; whether it never came near the sink.
+
+        If a write of it is under way, that one may still store it.
+        """
+        with self.lock:
+            if receipt.done():
+                return False
+            receipt.withdrawn = True
+            if receipt.at_sink:
+                return False
+            waiters = self._decide(receipt, error)
+            watchers, self._watchers = self._watchers, []
+        wake([*waiters, *watchers])
+        return True
+
+    def mark(self) -> int:
+        """
+        The number of events taken so far, for :meth:`passed`.
+        """
+        return self._taken
+
+    def passed(self, mark: int) -> int:
+        """
+        How many of the first *mark* events are not decided on.
+        """
+        return max(mark - self._left, 0)
+
+    def seen(self, receipt: PendingReceipt) -> None:
+        """
+        Somebody learned that *receipt* failed.
+        """
+        with self.lock:
+            self._unseen.pop(receipt.event_id, None)
+
+    def unseen(self) -> Mapping[UUID, SinkError]:
+        """
+        The refusals that nobody learned of; they are returned once.
+        """
+        with self.lock:
+            unseen, self._unseen = self._unseen, {}
+        return unseen
+
+    # What the worker does
+
+    def take(self, max_events: int, max_bytes: int) -> list[PendingReceipt]:
+        """
+        The next batch; waits for one. Empty once closed and drained.
+        """
+        while True:
+            with self.lock:
+                if self._queue or self.closed:
+                    return self._next(max_events, max_bytes)
+                gate = self._worker = Gate()
+            gate.wait(None)
+
+    def _next(self, max_events: int, max_bytes: int) -> list[PendingReceipt]:
+        batch: list[PendingReceipt] = []
+        ids: set[UUID] = set()
+        size = 0
+        while self._queue and len(batch) < max_events:
+            receipt = self._queue[0]
+            size += len(receipt.record.body) if receipt.record else 0
+            # A sink answers by id: the same one waits for the next batch.
+            if batch and (size > max_bytes or receipt.event_id in ids):
+                break
+            ids.add(receipt.event_id)
+            batch.append(self._queue.popleft())
+        return batch
+
+    def start(self, batch: Iterable[PendingReceipt]) -> list[PendingReceipt]:
+        """
+        Those of *batch* that are still wanted; they are at the sink now.
+        """
+        wanted = []
+        waiters = []
+        with self.lock:
+            for receipt in batch:
+                if receipt.done():
+                    continue
+                if receipt.withdrawn:
+                    waiters += self._decide(receipt, _given_up(receipt))
+                    continue
+                receipt.at_sink = True
+                wanted.append(receipt)
+        wake(waiters)
+        return wanted
+
+    def store(self, batch: Iterable[PendingReceipt]) -> None:
+        """
+        All of *batch* are stored.
+        """
+        waiters = []
+        with self.lock:
+            self.last_error = None
+            for receipt in batch:
+                self.stored += 1
+                waiters += self._decide(
+                    receipt, Receipt(event_id=receipt.event_id, sink=self.sink)
+                )
+        wake(waiters)
+
+    def refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
+        """
+        *receipt* will never be stored.
+        """
+        with self.lock:
+            self.refused += 1
+            if not receipt.urgent and len(self._unseen) < MAX_UNSEEN:
+                self._unseen[receipt.event_id] = error
+            waiters = self._decide(receipt, error)
+        wake(waiters)
+
+    def put_back(
+        self,
+        batch: Iterable[PendingReceipt],
+        cause: Exception,
+        *,
+        hopeless: SinkError | None,
+    ) -> None:
+        """
+        *batch* left the sink, nothing is known to be stored.
+
+        Args:
+            cause: Why.
+
+            hopeless: Those that a caller waits for fail with it.
+        """
+        waiters = []
+        with self.lock:
+            self.last_error = cause
+            for receipt in batch:
+                receipt.at_sink = False
+                if receipt.withdrawn or (hopeless and receipt.urgent):
+                    waiters += self._decide(
+                        receipt, hopeless or _given_up(receipt)
+                    )
+        wake(waiters)
+
+    def leave(self, batch: Collection[PendingReceipt]) -> None:
+        """
+        All of *batch*, as it was taken, is decided on.
+        """
+        with self.lock:
+            self._left += len(batch)
+            watchers, self._watchers = self._watchers, []
+        wake(watchers)
+
+    def _decide(
+        self, receipt: PendingReceipt, outcome: Receipt | SinkError
+    ) -> list[Gate | asyncio.Future[None]]:
+        if receipt.record is not None:
+            self.events -= 1
+            self.bytes -= len(receipt.record.body)
+        return receipt.decide(outcome)
+
+    # How it ends
+
+    def close(self) -> None:
+        """
+        Take nothing more; the worker ends when all is decided on.
+        """
+        with self.lock:
+            self.closed = True
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.open()
+
+    def abandon(self, error: SinkError) -> int:
+        """
+        Give up what is still queued; how many events those are.
+        """
+        with self.lock:
+            queue = list(self._queue)
+            waiters = []
+            for receipt in queue:
+                if not receipt.done():
+                    waiters += self._decide(receipt, error)
+        wake(waiters)
+        return len(queue)
+
+    def wait_passed(self, mark: int, deadline: float) -> int:
+        """
+        Wait until the first *mark* events are decided on; how many aren't.
+        """
+        while True:
+            gate = Gate()
+            with self.lock:
+                left = self.passed(mark)
+                if left:
+                    self._watchers.append(gate)
+            if not left or not gate.wait(deadline - time.monotonic()):
+                return self.passed(mark)
+
+
+def _given_up(receipt: PendingReceipt) -> SinkError:
+    return SinkError(f"event {receipt.event_id} was withdrawn by its caller")

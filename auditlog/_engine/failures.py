@@ -1,0 +1,134 @@
+"""
+Says that publishing fails: at once, then every 30 s, then that it works.
+"""
+
+from __future__ import annotations
+
+import time
+
+from typing import TYPE_CHECKING
+
+from auditlog.errors import AuditLogError, ClusterNotFoundError
+
+
+if TYPE_CHECKING:
+    import logging
+
+    from collections.abc import Callable
+
+
+INTERVAL = 30.0
+
+
+class FailureLog:
+    """
+    One line for a failure that lasts, not one line for each event.
+
+    Args:
+        logger: Where it is said.
+
+        who: What fails, for the structured extra, such as a relay's name.
+
+        waiting: Counts the events that wait; None if that can't be known now.
+
+        interval: Seconds between two lines with the same reason.
+    """
+
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        who: str,
+        waiting: Callable[[], int | None],
+        interval: float = INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._logger = logger
+        self._who = who
+        self._waiting = waiting
+        self._interval = interval
+        self._clock = clock
+        self._since: float | None = None
+        self._last: Exception | None = None
+        self._said: dict[str, float] = {}
+
+    def failed(self, error: Exception) -> None:
+        """
+        An attempt failed because of *error*.
+        """
+        now = self._clock()
+        reason = describe(error)
+        if self._since is None:
+            self._since = now
+        self._last = error
+        said = self._said.get(reason)
+        if said is None or now - said >= self._interval:
+            self._said = {
+                other: at
+                for other, at in self._said.items()
+                if now - at < self._interval
+            }
+            self._said[reason] = now
+            self._say(error, reason)
+
+    def due(self) -> float:
+        """
+        Seconds until the last failure has to be repeated.
+        """
+        if self._last is None:
+            return self._interval
+        said = self._said.get(describe(self._last), self._clock())
+        return max(said + self._interval - self._clock(), 0.0)
+
+    def repeat(self) -> None:
+        """
+        Say the last failure again, if it is time.
+        """
+        if self._last is not None and not self.due():
+            self.failed(self._last)
+
+    def worked(self) -> None:
+        """
+        An attempt succeeded.
+        """
+        if self._since is None:
+            return
+
+        lasted = self._clock() - self._since
+        self._since = self._last = None
+        self._said.clear()
+        self._logger.info(
+            "Publishing audit log events works again after %.1f s",
+            lasted,
+            extra={"auditlog_by": self._who},
+        )
+
+    def _say(self, error: Exception, reason: str) -> None:
+        waiting = self._waiting()
+        extra = {"auditlog_by": self._who, "auditlog_waiting": waiting}
+        known = None
+        if isinstance(error, ClusterNotFoundError):
+            known = extra["auditlog_known_clusters"] = error.known
+        self._logger.error(
+            "Failed to publish audit log event: %s", reason, extra=extra
+        )
+        self._logger.warning(
+            "%s keeps %s and tries again%s",
+            self._who,
+            "the events that wait"
+            if waiting is None
+            else f"{waiting} events that wait",
+            ""
+            if known is None
+            else f"; known cluster IDs: {', '.join(known) or 'none'}",
+            extra=extra,
+        )
+
+
+def describe(error: BaseException) -> str:
+    """
+    What may be said of *error*: a foreign one may quote an event.
+    """
+    if isinstance(error, AuditLogError):
+        return str(error)
+    return type(error).__name__

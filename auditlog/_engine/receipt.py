@@ -1,0 +1,239 @@
+"""
+What a caller holds while an event is on its way, and how it waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from auditlog.errors import SinkTimeoutError
+
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from collections.abc import Generator, Iterable
+    from uuid import UUID
+
+    from auditlog._engine.buffer import Buffer
+    from auditlog.abc import Record
+    from auditlog.errors import SinkError
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """
+    Proof that an event is stored.
+
+    Attributes:
+        event_id: The event's id.
+
+        sink: Which sink has it, by the name of its class.
+
+    .. versionadded:: 0.1.0
+    """
+
+    event_id: UUID
+    sink: str
+
+
+class Gate:
+    """
+    Holds one thread until it is opened; lighter than an Event.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """
+        Let the thread go on; once only.
+        """
+        self._lock.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        """
+        Wait until it is open, at most *timeout* seconds.
+        """
+        if timeout is None:
+            return self._lock.acquire()
+        return self._lock.acquire(timeout=max(timeout, 0))
+
+
+def wake(waiters: Iterable[Gate | asyncio.Future[None]]) -> None:
+    """
+    Let everyone in *waiters* go on; one call into each event loop.
+    """
+    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for waiter in waiters:
+        if isinstance(waiter, Gate):
+            waiter.open()
+        else:
+            loops.setdefault(waiter.get_loop(), []).append(waiter)
+
+    for loop, futures in loops.items():
+        # A loop that is closed has nobody left who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_finish, futures)
+
+
+def _finish(futures: list[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+
+
+class PendingReceipt:
+    """
+    An event that was taken and is on its way to the sink.
+
+    Resolves or fails, in any case; safe to drop. Awaitable, from the event
+    loop that runs at that moment, by several tasks too.
+
+    Attributes:
+        event_id: The event's id.
+
+    .. versionadded:: 0.1.0
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_outcome",
+        "_waiters",
+        "at_sink",
+        "event_id",
+        "record",
+        "urgent",
+        "withdrawn",
+    )
+
+    def __init__(
+        self, record: Record, buffer: Buffer, *, urgent: bool
+    ) -> None:
+        self.event_id = record.event_id
+        self.record: Record | None = record
+        self.urgent = urgent
+        self.withdrawn = False
+        self.at_sink = False
+        self._buffer = buffer
+        self._outcome: Receipt | SinkError | None = None
+        self._waiters: list[Gate | asyncio.Future[None]] | None = None
+
+    def done(self) -> bool:
+        """
+        Whether the event is stored or given up.
+        """
+        return self._outcome is not None
+
+    def result(self, timeout: float | None = None) -> Receipt:
+        """
+        Wait until the event is stored.
+
+        Args:
+            timeout: Longest wait, in seconds; None waits for ever.
+
+        Raises:
+            SinkTimeoutError:
+                If it isn't decided yet. The event stays on its way.
+
+            EventRefusedError: If the sink will never take it.
+
+            SinkError: If it was given up, such as at close.
+        """
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+
+        assert isinstance(self._outcome, Receipt)
+        return self._outcome
+
+    def exception(self, timeout: float | None = None) -> SinkError | None:
+        """
+        Wait until the event is decided on; what went wrong, or None.
+
+        Args:
+            timeout: Longest wait, in seconds; None waits for ever.
+
+        Raises:
+            SinkTimeoutError: If it isn't decided yet.
+        """
+        if not self.wait(timeout):
+            raise SinkTimeoutError(
+                f"event {self.event_id} is not stored yet after {timeout:g} s"
+            )
+        if isinstance(self._outcome, Receipt):
+            return None
+
+        self._buffer.seen(self)
+        return self._outcome
+
+    def wait(self, timeout: float | None) -> bool:
+        """
+        Wait until the event is decided on; whether it is.
+        """
+        if self._outcome is not None:
+            return True
+
+        gate = Gate()
+        return not self.watch(gate) or gate.wait(timeout)
+
+    def watch(self, waiter: Gate | asyncio.Future[None]) -> bool:
+        """
+        Have *waiter* woken when the event is decided on; False if it is.
+        """
+        with self._buffer.lock:
+            if self._outcome is not None:
+                return False
+
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            return True
+
+    def decide(
+        self, outcome: Receipt | SinkError
+    ) -> list[Gate | asyncio.Future[None]]:
+        """
+        Set the outcome, under the buffer's lock; who has to be woken.
+        """
+        self._outcome = outcome
+        self.record = None
+        waiters, self._waiters = self._waiters, None
+        return waiters or []
+
+    def __await__(self) -> Generator[object, None, Receipt]:
+        """
+        As :meth:`result`, without blocking the event loop.
+        """
+        import asyncio  # noqa: PLC0415 - only where a loop runs
+
+        future = asyncio.get_running_loop().create_future()
+        if self.watch(future):
+            yield from future
+        return self.result()
+
+    def __repr__(self) -> str:
+        state = (
+            "pending"
+            if self._outcome is None
+            else "stored"
+            if isinstance(self._outcome, Receipt)
+            else type(self._outcome).__name__
+        )
+        return f"<PendingReceipt {self.event_id} {state}>"
+
+
+def remaining(deadline: float) -> float:
+    """
+    Seconds left until *deadline* on the monotonic clock, at least 0.
+    """
+    return max(deadline - time.monotonic(), 0.0)

@@ -1,0 +1,126 @@
+"""
+Trying again for ever, with full-jitter back-off, hurried and stopped at will.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from typing import TYPE_CHECKING, TypeVar
+
+from auditlog.errors import (
+    EventRefusedError,
+    LeaseLostError,
+    PartialWriteError,
+)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from auditlog._engine.failures import FailureLog
+    from tenacity import RetryCallState, Retrying
+
+
+T = TypeVar("T")
+
+FIRST = 0.1
+LONGEST = 30.0
+
+
+class Patience:
+    """
+    Calls something until it works.
+
+    The pause is random between 0 and a bound that doubles with each failure,
+    from 0.1 s to 30 s, so that processes that lost the same server don't all
+    come back at the same moment.
+
+    Args:
+        failures: Is told of each failure and of the success.
+
+        longest: Longest pause, in seconds.
+    """
+
+    def __init__(
+        self, failures: FailureLog, *, longest: float = LONGEST
+    ) -> None:
+        self.stopped = False
+        self._failures = failures
+        self._longest = longest
+        self._hurried = threading.Event()
+
+    def call(self, attempt: Callable[[], T]) -> T:
+        """
+        What *attempt* returns, once it returns.
+
+        Raises:
+            LeaseLostError: Trying again would be wrong.
+
+            EventRefusedError, PartialWriteError:
+                Trying the same again would be useless.
+
+            Exception: What the last attempt raised, if stopped.
+        """
+        result = self._retrying()(attempt)
+        self._failures.worked()
+        return result
+
+    def _retrying(self) -> Retrying:
+        # Imported with the first worker, not with the package.
+        from tenacity import (  # noqa: PLC0415
+            Retrying,
+            retry_if_exception,
+            wait_random_exponential,
+        )
+
+        return Retrying(
+            retry=retry_if_exception(_may_pass),
+            wait=wait_random_exponential(multiplier=FIRST, max=self._longest),
+            stop=lambda _: self.stopped,
+            sleep=self.pause,
+            before_sleep=self._report,
+            reraise=True,
+        )
+
+    def _report(self, state: RetryCallState) -> None:
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        assert isinstance(error, Exception)
+        self._failures.failed(error)
+
+    def pause(self, seconds: float) -> None:
+        """
+        Wait *seconds*, or until hurried; repeats what failed when it is due.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.stopped:
+            left = deadline - time.monotonic()
+            if left <= 0 or self._hurried.wait(
+                min(left, self._failures.due())
+            ):
+                break
+            self._failures.repeat()
+        self._hurried.clear()
+
+    def hurry(self) -> None:
+        """
+        End the pause that is under way, or the next one, at once.
+        """
+        self._hurried.set()
+
+    def stop(self) -> None:
+        """
+        No attempt after the one under way.
+        """
+        self.stopped = True
+        self._hurried.set()
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, PartialWriteError):
+        return not error.stored and not error.failed
+    return isinstance(error, Exception) and not isinstance(
+        error, (EventRefusedError, LeaseLostError)
+    )

@@ -1,0 +1,192 @@
+"""
+Takes batches from the buffer and sees them into the sink.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from typing import TYPE_CHECKING
+
+from auditlog._engine.failures import FailureLog, describe
+from auditlog._engine.retry import Patience
+from auditlog.errors import (
+    EventRefusedError,
+    PartialWriteError,
+    SinkError,
+    SinkSetupError,
+)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from auditlog._engine.buffer import Buffer
+    from auditlog._engine.receipt import PendingReceipt
+    from auditlog.abc import Sink
+
+
+log = logging.getLogger("auditlog.publisher")
+
+
+class Worker:
+    """
+    Writes batches, again and again until each event is decided on.
+
+    Concurrent callers share a write: whatever came while one write was under
+    way goes into the next.
+
+    Args:
+        after_write: Called after something was stored.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        sink: Sink,
+        *,
+        name: str,
+        batch_events: int,
+        batch_bytes: int,
+        after_write: Callable[[], None],
+    ) -> None:
+        self._buffer = buffer
+        self._sink = sink
+        self._name = name
+        self._batch_events = batch_events
+        self._batch_bytes = batch_bytes
+        self._after_write = after_write
+        self._refused: dict[str, SinkError] = {}
+        self._logger: logging.Logger = getattr(sink, "logger", log)
+        self._patience = Patience(
+            FailureLog(
+                self._logger,
+                who=f"publisher {name!r}",
+                waiting=lambda: buffer.events,
+            )
+        )
+
+    def run(self) -> None:
+        """
+        Work until the buffer is closed and drained, or stopped.
+        """
+        while not self._patience.stopped and (batch := self._take()):
+            self._see_through(batch)
+
+    def drain(self, deadline: float) -> None:
+        """
+        Store what is queued in the caller's thread, without trying again.
+
+        For the end of the process, when the thread can't be started.
+        """
+        self._patience.stop()
+        while time.monotonic() < deadline and (batch := self._take()):
+            self._see_through(batch)
+
+    def hurry(self) -> None:
+        """
+        Try again at once.
+        """
+        self._patience.hurry()
+
+    def stop(self) -> None:
+        """
+        End after the write that is under way; the rest is not decided on.
+        """
+        self._patience.stop()
+
+    def _take(self) -> list[PendingReceipt]:
+        return self._buffer.take(self._batch_events, self._batch_bytes)
+
+    def _see_through(self, batch: list[PendingReceipt]) -> None:
+        try:
+            self._patience.call(lambda: self._write(batch))
+        except BaseException as exc:  # noqa: BLE001 - whoever waits hears it
+            error = SinkError(f"given up: {describe(exc)}")
+            error.__cause__ = exc
+            for receipt in batch:
+                if not receipt.done():
+                    self._buffer.refuse(receipt, error)
+        finally:
+            self._buffer.leave(batch)
+            self._tell_refused()
+
+    def _write(self, batch: list[PendingReceipt]) -> None:
+        """
+        Decide on all of *batch*, or raise what may pass.
+        """
+        while pending := self._buffer.start(batch):
+            try:
+                self._sink.write([r.record for r in pending if r.record])
+            except PartialWriteError as exc:
+                if not exc.stored and not exc.failed:
+                    self._buffer.put_back(pending, exc, hopeless=None)
+                    raise
+                self._settle(pending, exc)
+            except EventRefusedError as exc:
+                self._isolate(pending, exc)
+            except Exception as exc:
+                self._buffer.put_back(pending, exc, hopeless=_hopeless(exc))
+                raise
+            else:
+                self._buffer.store(pending)
+                self._after_write()
+
+    def _settle(
+        self, pending: list[PendingReceipt], exc: PartialWriteError
+    ) -> None:
+        stored = set(exc.stored)
+        self._buffer.store(r for r in pending if r.event_id in stored)
+        for receipt in pending:
+            if receipt.done():
+                continue
+            if error := exc.failed.get(receipt.event_id):
+                self._refuse(receipt, error)
+        if stored:
+            self._after_write()
+
+    def _isolate(
+        self, pending: list[PendingReceipt], exc: EventRefusedError
+    ) -> None:
+        """
+        Find the event that is refused, so that it alone is given up.
+        """
+        if len(pending) == 1:
+            self._refuse(pending[0], exc)
+            return
+        for receipt in pending:
+            self._write([receipt])
+
+    def _refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
+        self._refused[str(receipt.event_id)] = error
+        self._buffer.refuse(receipt, error)
+
+    def _tell_refused(self) -> None:
+        """
+        One line for a whole batch of refusals.
+        """
+        refused, self._refused = self._refused, {}
+        if refused:
+            self._logger.error(
+                "Refused for good: %s audit events of publisher %r, "
+                "the first, %s, because: %s",
+                len(refused),
+                self._name,
+                *next(iter(refused.items())),
+                extra={"auditlog_event_ids": list(refused)},
+            )
+
+
+def _hopeless(exc: Exception) -> SinkError | None:
+    """
+    What a caller who waits should hear at once, instead of its timeout.
+    """
+    if isinstance(exc, SinkSetupError):
+        return exc
+    if isinstance(exc, (SinkError, OSError)):
+        return None
+
+    error = SinkError(f"the sink raised {type(exc).__name__}")
+    error.__cause__ = exc
+    return error

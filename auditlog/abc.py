@@ -1,0 +1,553 @@
+"""
+What moves through this library and what a backend has to provide.
+
+Written for the person who implements a sink, a journal or a reader.
+`auditlog.testing` holds a contract suite for each.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import attrs
+
+from auditlog import codec
+from auditlog.errors import DecodingError, QueryError
+from auditlog.event import AuditEvent, Outcome
+
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+@attrs.frozen(kw_only=True)
+class Origin:
+    """
+    Where in a Kafka topic a record was found.
+
+    Attributes:
+        topic: Name of the topic.
+
+        partition: Number of the partition.
+
+        offset: Offset in the partition.
+
+        timestamp: The record's timestamp, UTC, or None if it has none.
+
+        key: The record's key as it is.
+
+        headers: Names and values, in order; a name may come twice.
+
+    .. versionadded:: 0.1.0
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: datetime | None = None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """
+    One event as it moves and as it is read.
+
+    The bytes are the truth: sinks store them, and hand them on, as they are.
+
+    Attributes:
+        event_id: Same over retries, sinks and replays.
+
+        body: The event's one serialized form, see :mod:`auditlog.codec`.
+
+        index: Place in the journal's gapless order, from 1, if it has one.
+
+        recorded_at: When it was stored, UTC, by the clock of the store.
+
+        origin: Where in a Kafka topic it was found.
+
+    .. versionadded:: 0.1.0
+    """
+
+    event_id: UUID
+    body: bytes
+    index: int | None = None
+    recorded_at: datetime | None = None
+    origin: Origin | None = None
+
+    @functools.cached_property
+    def event(self) -> AuditEvent:
+        """
+        The event, decoded from :attr:`body` on first use.
+
+        Raises:
+            DecodingError: If the body isn't an audit event.
+        """
+        return codec.decode(self.body)
+
+
+@attrs.frozen(kw_only=True)
+class DeadLetter:
+    """
+    An event that a relay's sink will never take, kept with the reason.
+
+    Attributes:
+        record: The event's original bytes, id and index.
+
+        reason: What the sink said; never content of the event.
+
+        attempts: How often it was tried alone.
+
+    .. versionadded:: 0.1.0
+    """
+
+    record: Record
+    reason: str
+    attempts: int = 1
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """
+    Stores batches of events durably.
+
+    A sink is one class with :meth:`write`. Batching, retry, deadlines,
+    ordering, metrics and shutdown are not its business. It may also have
+
+    ``close()``
+        Release everything; called once or more, never during a write.
+
+    ``logger``
+        The :class:`logging.Logger` on which failures to write are reported.
+
+    ``write_placeholders(dead_letters, /)``
+        Store, for each :class:`DeadLetter`, a note that its index will not
+        come. A relay gives an event up only after this returned.
+
+    ``last_index()``
+        The highest journal index that the sink holds, or None. A relay that
+        finds it beyond its journal refuses to run: the journal was restored
+        from an older copy.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def write(self, records: Sequence[Record], /) -> None:
+        """
+        Store *records*; all are durable on return.
+
+        Called from one thread at a time, never with an empty batch, and never
+        with the same id twice in one batch. The batch must not be changed or
+        kept. A record that was stored by an
+        earlier call may come again, with the same id and the same bytes: a
+        sink that can tell stores it once.
+
+        Args:
+            records: What to store, in order.
+
+        Raises:
+            PartialWriteError: If some records are stored and others refused.
+
+            EventRefusedError:
+                If an event can't ever be stored; the batch is then tried
+                again one by one, to find which.
+
+            Exception:
+                Anything else means that nothing is known to be stored. The
+                same batch comes again later, for ever.
+        """
+
+
+@runtime_checkable
+class Lease(Protocol):
+    """
+    The right to run one relay, held by one holder at a time.
+
+    Fenced: a holder that was replaced, however long it slept, can't move the
+    position any more.
+
+    Attributes:
+        position: Index of the last event that the relay has delivered.
+
+        ttl: Seconds after which a lease that isn't renewed may be taken.
+
+    .. versionadded:: 0.1.0
+    """
+
+    position: int
+    ttl: float
+
+    def advance(
+        self, position: int, dead_letters: Sequence[DeadLetter] = (), /
+    ) -> None:
+        """
+        Record that everything up to *position* is delivered, and renew.
+
+        *dead_letters* are kept in the same step, or neither happens.
+
+        Raises:
+            LeaseLostError: If another holder has the lease now.
+        """
+
+    def renew(self) -> None:
+        """
+        Keep the lease for another *ttl* seconds; callable from any thread.
+
+        Raises:
+            LeaseLostError: If another holder has the lease now.
+        """
+
+    def release(self) -> None:
+        """
+        Give the lease up, so that another holder needn't wait; may be called
+        after it was lost.
+        """
+
+
+@runtime_checkable
+class Journal(Sink, Protocol):
+    """
+    A sink that is read back in one gapless order.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def read(self, after: int, limit: int, /) -> Sequence[Record]:
+        """
+        The next events behind the index *after*, at most *limit*.
+
+        Each has an index; they are consecutive, and no event appears later
+        with an index that was passed over.
+        """
+
+    def size(self, *, timeout: float | None = None) -> int:
+        """
+        The highest index that is given.
+
+        Args:
+            timeout:
+                None counts what has an index now. A number of seconds waits
+                until all that was stored before the call has one: other
+                transactions that are open may hold it back.
+
+        Raises:
+            SinkTimeoutError: If it is still held back after *timeout*.
+        """
+
+    def position(self, relay: str, /) -> int:
+        """
+        How far *relay* has come; 0 if it never ran.
+        """
+
+    def lease(self, relay: str, /) -> Lease | None:
+        """
+        Acquire the lease of *relay*, or None while another holder has it.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class Skipped:
+    """
+    Something in a source that is not an audit event.
+
+    Attributes:
+        place: Where it stands: topic, partition and offset, or file and line.
+
+        reason: Why it was passed over, in a few fixed words to count by.
+
+        origin: The same place as data, if the source is a topic.
+
+    .. versionadded:: 0.1.0
+    """
+
+    place: str
+    reason: str
+    origin: Origin | None = None
+
+
+def _names(value: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _outcomes(
+    value: Outcome | str | Iterable[Outcome | str] | None,
+) -> tuple[Outcome, ...] | None:
+    try:
+        names = _names(value)
+        return None if names is None else tuple(map(Outcome, names))
+    except ValueError as exc:
+        known = ", ".join(Outcome)
+        raise QueryError(f"{exc}; outcomes are {known}") from exc
+
+
+@attrs.frozen(kw_only=True)
+class EventQuery:
+    """
+    Which events to read; the same meaning for every reader.
+
+    A filter that is None doesn't filter; an empty one matches nothing.
+    All filters have to match.
+
+    Attributes:
+        since: Only events that occurred then or later; timezone-aware.
+
+        until: Only events that occurred earlier; timezone-aware.
+
+        event_types:
+            Patterns such as ``Kafka.Topic.*``. ``*`` stands for any
+            characters, dots too, and ``?`` for one; upper and lower case of
+            ASCII letters are the same.
+
+        actors: Ids of actors, exactly.
+
+        resources:
+            Patterns of ``type/id`` of the innermost resource, such as
+            ``topic/website-*``; case matters.
+
+        outcomes: Outcomes.
+
+        tenants: Tenants, exactly.
+
+        text: Stands somewhere in the event's body, exactly.
+
+        limit: At most so many events, counted after the filters.
+
+        order:
+            ``oldest`` or ``newest`` first, by the order in which the source
+            holds them, which is not always that of ``occurred_at``.
+
+    Raises:
+        QueryError: If a time is naive, or *limit* or *order* is wrong.
+
+    .. versionadded:: 0.1.0
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    event_types: tuple[str, ...] | None = attrs.field(
+        default=None, converter=_names
+    )
+    actors: tuple[str, ...] | None = attrs.field(
+        default=None, converter=_names
+    )
+    resources: tuple[str, ...] | None = attrs.field(
+        default=None, converter=_names
+    )
+    outcomes: tuple[Outcome, ...] | None = attrs.field(
+        default=None, converter=_outcomes
+    )
+    tenants: tuple[str, ...] | None = attrs.field(
+        default=None, converter=_names
+    )
+    text: str | None = None
+    limit: int | None = None
+    order: Literal["oldest", "newest"] = "oldest"
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot mean anything.
+        """
+        for name, time in (("since", self.since), ("until", self.until)):
+            if time is not None and time.utcoffset() is None:
+                raise QueryError(
+                    f"{name!r} must be timezone-aware (got naive "
+                    f"{time.isoformat()}); use datetime.now(timezone.utc)"
+                )
+        if self.limit is not None and self.limit < 0:
+            raise QueryError(f"'limit' must be at least 0 (got {self.limit})")
+        if self.order not in {"oldest", "newest"}:
+            raise QueryError(
+                f"'order' must be 'oldest' or 'newest' (got {self.order!r})"
+            )
+
+    @functools.cached_property
+    def filters(self) -> bool:
+        """
+        Whether an event has to be looked at to know if it matches.
+        """
+        return any(
+            getattr(self, field.name) is not None
+            for field in attrs.fields(EventQuery)
+            if field.name not in {"limit", "order"}
+        )
+
+    def matches(self, record: Record) -> bool:
+        """
+        Whether the event in *record* passes all filters.
+        """
+        return not self.filters or (
+            self._matches_event(record.event)
+            and (self.text is None or self.text.encode() in record.body)
+        )
+
+    def _matches_event(self, event: AuditEvent) -> bool:
+        return (
+            (self.since is None or self.since <= event.occurred_at)
+            and (self.until is None or event.occurred_at < self.until)
+            and _is_one_of(event.outcome, self.outcomes)
+            and _is_one_of(event.actor and event.actor.id, self.actors)
+            and _is_one_of(event.tenant, self.tenants)
+            and _fits(event.event_type, self._event_types)
+            and _fits(
+                f"{event.resource.type}/{event.resource.id}", self._resources
+            )
+        )
+
+    @functools.cached_property
+    def _event_types(self) -> re.Pattern[str] | None:
+        return _pattern(self.event_types, re.IGNORECASE)
+
+    @functools.cached_property
+    def _resources(self) -> re.Pattern[str] | None:
+        return _pattern(self.resources)
+
+
+def glob_to_regex(glob: str) -> str:
+    """
+    The regular expression, in Python's and PostgreSQL's syntax, that matches
+    what *glob* does, without anchors.
+    """
+    special = {"*": ".*", "?": "."}
+    return "".join(special.get(char) or re.escape(char) for char in glob)
+
+
+def _pattern(
+    globs: Sequence[str] | None, flags: re.RegexFlag = re.NOFLAG
+) -> re.Pattern[str] | None:
+    if globs is None:
+        return None
+
+    either = "|".join(map(glob_to_regex, globs)) if globs else "(?!)"
+    return re.compile(f"(?:{either})", flags | re.ASCII | re.DOTALL)
+
+
+def _is_one_of(value: str | None, wanted: Sequence[str] | None) -> bool:
+    return wanted is None or value in wanted
+
+
+def _fits(value: str, pattern: re.Pattern[str] | None) -> bool:
+    return pattern is None or pattern.fullmatch(value) is not None
+
+
+class Reader(ABC):
+    """
+    Reads events back; a custom reader is one class with :meth:`scan`.
+
+    Iterable itself, so that it goes wherever events go.
+
+    .. versionadded:: 0.1.0
+    """
+
+    @abstractmethod
+    def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
+        """
+        Everything that matches *query*, and what isn't an audit event.
+
+        Bounded by the end of the source at the time of the call. Each call
+        reads anew. :func:`select` does the filters and the limit.
+
+        Raises:
+            ReadError: If the source can't be read.
+        """
+
+    def read(self, query: EventQuery | None = None, /) -> Events:
+        """
+        The events that match *query*, or all; nothing is read yet.
+        """
+        return Events(self, query or EventQuery())
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.read())
+
+
+class Events(Iterable[Record]):
+    """
+    The result of a reader's ``read()``: each iteration reads again.
+
+    Attributes:
+        reader: Where the events come from.
+
+        query: Which of them.
+
+    .. versionadded:: 0.1.0
+    """
+
+    __slots__ = ("query", "reader")
+
+    def __init__(self, reader: Reader, query: EventQuery) -> None:
+        self.reader = reader
+        self.query = query
+
+    def __iter__(self) -> Iterator[Record]:
+        return (found for found in self.scan() if isinstance(found, Record))
+
+    def scan(self) -> Iterator[Record | Skipped]:
+        """
+        The events and, in between, what was passed over.
+        """
+        return self.reader.scan(self.query)
+
+    def __repr__(self) -> str:
+        return f"<Events of {self.reader!r} {self.query!r}>"
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """
+    Renders events into a file or a stream.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def export(
+        self, events: Iterable[Record | AuditEvent], target: object, /
+    ) -> object:
+        """
+        Write *events* to *target* and report what was written.
+        """
+
+
+def select(
+    found: Iterable[Record | Skipped], query: EventQuery
+) -> Iterator[Record | Skipped]:
+    """
+    Those of *found* that match *query*, up to its limit.
+
+    The order is the caller's business. A body that can't be decoded becomes
+    a :class:`Skipped`, which counts for no limit.
+    """
+    left = query.limit
+    if left == 0:
+        return
+
+    for item in found:
+        if isinstance(item, Skipped):
+            yield item
+            continue
+
+        try:
+            if not query.matches(item):
+                continue
+        except DecodingError as exc:
+            place = str(item.origin or item.index or item.event_id)
+            yield Skipped(place=place, reason=str(exc), origin=item.origin)
+            continue
+
+        yield item
+        if left is not None:
+            left -= 1
+            if left == 0:
+                return

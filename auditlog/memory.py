@@ -1,0 +1,235 @@
+"""
+A sink and journal in memory, for tests and for trying things out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from auditlog.abc import EventQuery, Reader, Record, Skipped, select
+from auditlog.errors import (
+    DuplicateEventError,
+    LeaseLostError,
+    PartialWriteError,
+)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from auditlog.abc import DeadLetter
+    from auditlog.errors import SinkError
+    from auditlog.event import AuditEvent
+
+
+class InMemorySink:
+    """
+    Keeps events in a list; a sink, and a journal for relays.
+
+    Lost with the process. Safe to use from several threads. A forked child
+    goes on with a copy of its own.
+
+    Args:
+        lease_ttl:
+            Seconds after which a lease that isn't renewed may be taken.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(self, *, lease_ttl: float = 15.0) -> None:
+        self._lock = threading.Lock()
+        self._records: list[Record] = []
+        self._bodies: dict[UUID, bytes] = {}
+        self._deliveries: dict[str, _Delivery] = {}
+        self._lease_ttl = lease_ttl
+
+    @property
+    def records(self) -> list[Record]:
+        """
+        Everything stored so far, in order, each with its index.
+        """
+        return list(self._records)
+
+    @property
+    def events(self) -> list[AuditEvent]:
+        """
+        The events stored so far, in order.
+        """
+        return [record.event for record in self._records]
+
+    def dead_letters(self, relay: str, /) -> list[DeadLetter]:
+        """
+        What *relay* could not deliver.
+        """
+        return list(self._delivery(relay).dead_letters)
+
+    def clear(self) -> None:
+        """
+        Forget everything, the relays' positions too.
+        """
+        with self._lock:
+            self._records.clear()
+            self._bodies.clear()
+            self._deliveries.clear()
+
+    def write(self, records: Sequence[Record], /) -> None:
+        """
+        Append *records*; one that is there already is stored once.
+
+        Raises:
+            PartialWriteError:
+                If an id is there already with another body; carries a
+                `DuplicateEventError` for that event alone.
+        """
+        failed: dict[UUID, SinkError] = {}
+        with self._lock:
+            for record in records:
+                body = self._bodies.get(record.event_id)
+                if body is None:
+                    self._append(record)
+                elif body != record.body:
+                    failed[record.event_id] = DuplicateEventError(
+                        f"another event with id {record.event_id} is stored"
+                    )
+        if failed:
+            stored = [r.event_id for r in records if r.event_id not in failed]
+            raise PartialWriteError(stored, failed)
+
+    def _append(self, record: Record) -> None:
+        self._bodies[record.event_id] = record.body
+        self._records.append(
+            attrs.evolve(
+                record,
+                index=len(self._records) + 1,
+                recorded_at=datetime.now(UTC),
+            )
+        )
+
+    def read(self, after: int, limit: int, /) -> Sequence[Record]:
+        """
+        The next events behind the index *after*, at most *limit*.
+        """
+        return self._records[after : after + limit]
+
+    def size(self, *, timeout: float | None = None) -> int:  # noqa: ARG002
+        """
+        The highest index that is given; never has to wait.
+        """
+        return len(self._records)
+
+    def position(self, relay: str, /) -> int:
+        """
+        How far *relay* has come; 0 if it never ran.
+        """
+        return self._delivery(relay).position
+
+    def lease(self, relay: str, /) -> InMemoryLease | None:
+        """
+        Acquire the lease of *relay*, or None while another holder has it.
+        """
+        delivery = self._delivery(relay)
+        with self._lock:
+            if time.monotonic() < delivery.expires_at:
+                return None
+            delivery.epoch += 1
+            delivery.expires_at = time.monotonic() + self._lease_ttl
+            return InMemoryLease(delivery, self._lock, self._lease_ttl)
+
+    def _delivery(self, relay: str) -> _Delivery:
+        return self._deliveries.setdefault(relay, _Delivery())
+
+    def __repr__(self) -> str:
+        return f"<InMemorySink events={len(self._records)}>"
+
+
+@attrs.define
+class _Delivery:
+    position: int = 0
+    epoch: int = 0
+    expires_at: float = 0.0
+    dead_letters: list[DeadLetter] = attrs.field(factory=list)
+
+
+class InMemoryLease:
+    """
+    The lease of one relay on an :class:`InMemorySink`.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self, delivery: _Delivery, lock: threading.Lock, ttl: float
+    ) -> None:
+        self.position = delivery.position
+        self.ttl = ttl
+        self._delivery = delivery
+        self._epoch = delivery.epoch
+        self._lock = lock
+
+    def advance(
+        self, position: int, dead_letters: Sequence[DeadLetter] = (), /
+    ) -> None:
+        """
+        Record that everything up to *position* is delivered, and renew.
+
+        Raises:
+            LeaseLostError: If another holder has the lease now.
+        """
+        with self._lock:
+            self._check()
+            self.position = self._delivery.position = position
+            self._delivery.dead_letters += dead_letters
+            self._delivery.expires_at = time.monotonic() + self.ttl
+
+    def renew(self) -> None:
+        """
+        Keep the lease for another *ttl* seconds.
+
+        Raises:
+            LeaseLostError: If another holder has the lease now.
+        """
+        with self._lock:
+            self._check()
+            self._delivery.expires_at = time.monotonic() + self.ttl
+
+    def release(self) -> None:
+        """
+        Give the lease up.
+        """
+        with self._lock:
+            if self._delivery.epoch == self._epoch:
+                self._delivery.expires_at = 0.0
+
+    def _check(self) -> None:
+        if self._delivery.epoch != self._epoch:
+            raise LeaseLostError("another holder has the lease")
+
+
+class InMemoryReader(Reader):
+    """
+    Reads what an :class:`InMemorySink` holds.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(self, sink: InMemorySink, /) -> None:
+        self._sink = sink
+
+    def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
+        """
+        Everything that matches *query*.
+        """
+        records = self._sink.records
+        if query.order == "newest":
+            records.reverse()
+        return select(records, query)
+
+    def __repr__(self) -> str:
+        return f"InMemoryReader({self._sink!r})"

@@ -1,0 +1,735 @@
+"""
+Takes events from the application and sees them to a sink.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+import warnings
+import weakref
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from auditlog import codec as codecs
+from auditlog._engine.buffer import Buffer
+from auditlog._engine.failures import describe
+from auditlog._engine.process import tell_after_fork, tell_at_exit
+from auditlog._engine.receipt import (
+    Gate,
+    PendingReceipt,
+    Receipt,
+    remaining,
+)
+from auditlog._engine.worker import Worker
+from auditlog.abc import Journal, Record
+from auditlog.errors import (
+    AuditLogError,
+    BufferFullError,
+    ConfigError,
+    DeliveryTimeoutError,
+    InvalidEventError,
+    PartialWriteError,
+    PublisherClosedError,
+    SinkError,
+    SinkTimeoutError,
+)
+from auditlog.event import AuditEvent
+from auditlog.relay import Relay
+
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from auditlog.abc import Sink
+    from auditlog.config import AuditLogConfig, ClusterRegistry
+
+
+log = logging.getLogger("auditlog.publisher")
+
+# Seconds between two looks at how far the relays have come.
+POLL = 0.02
+
+
+class AuditLogPublisher:
+    """
+    Takes events from any thread or task and sees them to a sink.
+
+    Building one neither connects nor blocks: the worker thread starts with
+    the first event. Close it, best as a context manager, sync or async; at
+    the end of the process it closes itself.
+
+    Args:
+        sink: Where events are stored.
+
+        name: For messages and thread names.
+
+        relays:
+            Sinks to which the events are carried on from *sink*, which has to
+            be a journal then, each under the name that the journal keeps its
+            position by.
+
+        run_relays:
+            Whether the relays run in threads of this process. If not, another
+            process has to run them.
+
+        codec: ``cloudevents`` or ``conduktor``, see :mod:`auditlog.codec`.
+
+        max_events: Most events that wait in memory.
+
+        max_bytes: Most bytes of events that wait in memory.
+
+        batch_events: Most events in one write.
+
+        batch_bytes: Most bytes in one write.
+
+        overflow:
+            What ``enqueue()`` does when the buffer is full: ``block`` for at
+            most *overflow_timeout* seconds and then raise, or ``raise``.
+
+        overflow_timeout: Seconds.
+
+        shutdown_timeout:
+            Longest that :meth:`close` takes by default, and the end of the
+            process, in seconds.
+
+    Raises:
+        ConfigError: If there are relays and *sink* is no journal.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        /,
+        *,
+        name: str = "default",
+        relays: Mapping[str, Sink] | None = None,
+        run_relays: bool = True,
+        codec: Literal["cloudevents", "conduktor"] = "cloudevents",
+        max_events: int = 10_000,
+        max_bytes: int = 32 * 1024 * 1024,
+        batch_events: int = 512,
+        batch_bytes: int = 1024 * 1024,
+        overflow: Literal["block", "raise"] = "block",
+        overflow_timeout: float = 1.0,
+        shutdown_timeout: float = 10.0,
+    ) -> None:
+        _check_options(
+            max_events=max_events,
+            max_bytes=max_bytes,
+            batch_events=batch_events,
+            batch_bytes=batch_bytes,
+        )
+        self.name = name
+        self.sink = sink
+        self._encode = codecs.codec_named(codec).encode
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._batch_events = batch_events
+        self._batch_bytes = batch_bytes
+        self._overflow_timeout = overflow_timeout if overflow == "block" else 0
+        self._shutdown_timeout = shutdown_timeout
+        self._run_relays = run_relays
+        self._on_close: list[Callable[[], object]] = []
+        self._journal, self.relays = self._make_relays(sink, relays or {})
+        self._closed = False
+        self._reset()
+        self._start_relays()
+        tell_after_fork(self)
+        tell_at_exit(self)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: AuditLogConfig,
+        /,
+        *,
+        sinks: Mapping[str, Sink] | None = None,
+        clusters: ClusterRegistry | None = None,
+        name: str = "default",
+    ) -> Self:
+        """
+        Build the sink and the relays that *config* describes.
+
+        =====================  ==========================  ================
+        Configured             ``publish()`` returns       Relay
+                               after
+        =====================  ==========================  ================
+        database and topic     the commit                  to the topic
+        database               the commit                  none
+        topic                  the broker's                none
+                               acknowledgement
+        =====================  ==========================  ================
+
+        Args:
+            config: The settings.
+
+            sinks:
+                Further sinks by name; each gets a relay, which needs a
+                database.
+
+            clusters:
+                Where the cluster is looked up at every attempt; made from
+                *config* by default. Adding one wakes the relays.
+
+            name: As above.
+
+        Raises:
+            ConfigError: If nothing or too little is configured.
+
+            MissingExtraError: If a driver isn't installed.
+        """
+        from auditlog import wiring  # noqa: PLC0415 - backends load on demand
+
+        wires = wiring.wire(config, sinks=sinks or {}, clusters=clusters)
+        publisher = cls(
+            wires.sink,
+            name=name,
+            relays=wires.relays,
+            run_relays=config.relay.run,
+            codec=config.codec,
+        )
+        unsubscribe = wires.clusters.subscribe(_hurry(publisher))
+        publisher._on_close.append(unsubscribe)
+        return publisher
+
+    # Handing over
+
+    def publish(
+        self, event: AuditEvent, /, *, timeout: float = 5.0
+    ) -> Receipt:
+        """
+        Store *event* and return once the sink confirmed it.
+
+        Safe to call from several threads, which then share writes. Blocks:
+        in an event loop use :meth:`publish_async`.
+
+        Args:
+            event: The event to store.
+
+            timeout:
+                Longest wait, in seconds, from the call. An event that was not
+                yet handed to the sink is withdrawn; otherwise it may be
+                stored.
+
+        Returns:
+            Where the event was stored.
+
+        Raises:
+            PublisherClosedError: If :meth:`close` was called before.
+
+            SinkTimeoutError:
+                If the sink didn't confirm in time. The event may be stored;
+                publishing it again is safe because *event_id* stays the same.
+
+            SinkSetupError:
+                If the sink has to be mended first: a missing schema,
+                permission or topic, an unknown cluster.
+
+            EventRefusedError:
+                If the sink will never take this event;
+                `DuplicateEventError` if its id is taken by another one.
+
+            EncodingError: If the event doesn't fit the codec.
+
+        .. versionadded:: 0.1.0
+        """
+        deadline = time.monotonic() + timeout
+        record = self._record(event)
+        receipt = self._offer_until(deadline, record, urgent=True)
+        if receipt is None:
+            raise self._timed_out(record, timeout)
+        if not receipt.wait(remaining(deadline)):
+            self._withdraw(receipt, record, timeout)
+        return receipt.result()
+
+    async def publish_async(
+        self, event: AuditEvent, /, *, timeout: float = 5.0
+    ) -> Receipt:
+        """
+        As :meth:`publish`, without blocking the event loop.
+
+        A task that is cancelled meanwhile withdraws the event, unless it was
+        handed to the sink: then it may be stored, whole.
+
+        .. versionadded:: 0.1.0
+        """
+        import asyncio  # noqa: PLC0415 - only where a loop runs
+
+        record = self._record(event)
+        receipt: PendingReceipt | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                receipt = await self._offer_async(record)
+                return await receipt
+        except TimeoutError as exc:
+            if receipt is None:
+                raise self._timed_out(record, timeout) from exc
+            self._withdraw(receipt, record, timeout)
+            return receipt.result()
+        except asyncio.CancelledError:
+            if receipt is not None:
+                error = SinkError(f"event {record.event_id} was cancelled")
+                self._buffer.withdraw(receipt, error)
+            raise
+
+    def enqueue(self, event: AuditEvent, /) -> PendingReceipt:
+        """
+        Take *event* and return at once.
+
+        It is stored soon, as :meth:`flush` and the receipt tell; what the
+        process had not stored when it is killed is lost. Never blocks in a
+        running event loop, elsewhere at most *overflow_timeout*.
+
+        Raises:
+            PublisherClosedError: If :meth:`close` was called before.
+
+            BufferFullError: If there is no room; the event isn't taken.
+
+            EncodingError: If the event doesn't fit the codec.
+
+        .. versionadded:: 0.1.0
+        """
+        record = self._record(event)
+        receipt = self._offer(record, urgent=False)
+        if receipt is None and self._overflow_timeout and not _in_event_loop():
+            deadline = time.monotonic() + self._overflow_timeout
+            receipt = self._offer_until(deadline, record, urgent=False)
+        if receipt is None:
+            raise BufferFullError(
+                f"can't take event {record.event_id}: "
+                f"{self._buffer.events} events wait for "
+                f"{self._buffer.sink}{self._why()}"
+            )
+        return receipt
+
+    # Waiting and ending
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """
+        Wait until everything that was accepted before the call is stored.
+
+        Args:
+            timeout: Longest wait, in seconds.
+
+        Raises:
+            SinkTimeoutError: If some events are not stored yet.
+
+            PartialWriteError:
+                If enqueued events were refused for good and nobody looked at
+                their receipts; names them once.
+
+        .. versionadded:: 0.1.0
+        """
+        deadline = time.monotonic() + timeout
+        left = self._buffer.wait_passed(self._buffer.mark(), deadline)
+        if left:
+            raise self._not_flushed(left, timeout)
+        self._raise_unseen()
+
+    async def flush_async(self, timeout: float = 30.0) -> None:
+        """
+        As :meth:`flush`, without blocking the event loop.
+
+        .. versionadded:: 0.1.0
+        """
+        await _in_thread(self.flush, timeout)
+
+    def wait_delivered(self, timeout: float = 30.0) -> None:
+        """
+        Wait until every relay has delivered what was stored before the call.
+
+        It doesn't matter which process runs the relays. Without relays this
+        is :meth:`flush`.
+
+        Args:
+            timeout: Longest wait, in seconds, in all.
+
+        Raises:
+            DeliveryTimeoutError:
+                If relays are not there yet; nothing is lost.
+
+            SinkTimeoutError:
+                If some events are not stored yet, or have no place in the
+                journal's order because another transaction holds it back.
+
+            SinkError: If the journal can't be asked.
+
+        .. versionadded:: 0.1.0
+        """
+        deadline = time.monotonic() + timeout
+        self.flush(timeout)
+        journal = self._journal
+        if not self.relays or journal is None:
+            return
+
+        size = journal.size(timeout=remaining(deadline))
+        for relay in self.relays.values():
+            relay.wake()
+        while True:
+            left = {
+                name: size - journal.position(name) for name in self.relays
+            }
+            pending = {name: n for name, n in left.items() if n > 0}
+            if not pending:
+                return
+            if time.monotonic() >= deadline:
+                raise DeliveryTimeoutError(pending, timeout)
+            time.sleep(POLL)
+
+    async def wait_delivered_async(self, timeout: float = 30.0) -> None:
+        """
+        As :meth:`wait_delivered`, without blocking the event loop.
+
+        .. versionadded:: 0.1.0
+        """
+        await _in_thread(self.wait_delivered, timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """
+        Take no more events, store what is queued, and release everything.
+
+        The relays go on as long as they deliver, so that a short script's
+        events arrive; what they don't get through in time stays in the
+        journal. Safe to call twice; the sinks are closed too.
+
+        Args:
+            timeout: Longest wait, in seconds; *shutdown_timeout* by default.
+
+        Raises:
+            SinkTimeoutError:
+                If some events were not stored in time; they are given up and
+                their receipts fail.
+
+            PartialWriteError: As :meth:`flush`.
+
+        .. versionadded:: 0.1.0
+        """
+        if self._closed:
+            return
+
+        timeout = self._shutdown_timeout if timeout is None else timeout
+        deadline = time.monotonic() + timeout
+        self._closed = True
+        for callback in self._on_close:
+            callback()
+        left = self._end_worker(deadline)
+        for relay in self.relays.values():
+            relay.stop(remaining(deadline))
+        self._close_sinks()
+        if left:
+            raise self._not_flushed(left, timeout)
+        self._raise_unseen()
+
+    async def close_async(self, timeout: float | None = None) -> None:
+        """
+        As :meth:`close`, without blocking the event loop.
+
+        .. versionadded:: 0.1.0
+        """
+        await _in_thread(self.close, timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close_async()
+
+    def __repr__(self) -> str:
+        return (
+            f"<AuditLogPublisher {self.name!r} queued={self._buffer.events} "
+            f"closed={self._closed}>"
+        )
+
+    def __del__(self) -> None:
+        buffer = getattr(self, "_buffer", None)
+        if buffer is None or self._closed:
+            return
+        buffer.close()
+        for relay in self.relays.values():
+            relay.stop()
+        if buffer.events:
+            warnings.warn(
+                f"{self!r} was not closed and has events pending",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+    # Inside
+
+    def _reset(self) -> None:
+        self._buffer = Buffer(
+            sink=type(self.sink).__name__,
+            max_events=self._max_events,
+            max_bytes=self._max_bytes,
+        )
+        self._worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def after_fork(self) -> None:
+        """
+        A child begins with an empty buffer; the parent keeps what it had.
+        """
+        inherited = self._buffer
+        inherited.lock = threading.RLock()
+        inherited.abandon(
+            SinkError("the event is on its way in the parent process")
+        )
+        self._reset()
+
+    def at_exit(self) -> None:
+        """
+        Store what is queued, then end.
+        """
+        try:
+            self.close()
+        except AuditLogError as exc:
+            log.error(  # noqa: TRY400 - the process ends, one line says it
+                "publisher %r: %s", self.name, exc
+            )
+
+    def hurry(self) -> None:
+        """
+        Try at once what failed and waits for its next attempt.
+
+        Call it after mending what was in the way.
+        """
+        if self._worker is not None:
+            self._worker.hurry()
+        for relay in self.relays.values():
+            relay.hurry()
+
+    def _record(self, event: AuditEvent) -> Record:
+        if not isinstance(event, AuditEvent):
+            raise InvalidEventError(
+                f"an AuditEvent is needed (got {type(event).__name__})"
+            )
+        return Record(event_id=event.event_id, body=self._encode(event))
+
+    def _offer(
+        self,
+        record: Record,
+        *,
+        urgent: bool,
+        waiter: Gate | asyncio.Future[None] | None = None,
+    ) -> PendingReceipt | None:
+        if self._thread is None:
+            self._start()
+        try:
+            return self._buffer.offer(record, urgent=urgent, waiter=waiter)
+        except PublisherClosedError:
+            raise PublisherClosedError(
+                f"can't publish event {record.event_id}: "
+                f"publisher {self.name!r} is closed"
+            ) from None
+
+    def _offer_until(
+        self, deadline: float, record: Record, *, urgent: bool
+    ) -> PendingReceipt | None:
+        while True:
+            gate = Gate()
+            receipt = self._offer(record, urgent=urgent, waiter=gate)
+            if receipt or not gate.wait(remaining(deadline)):
+                return receipt
+
+    async def _offer_async(self, record: Record) -> PendingReceipt:
+        import asyncio  # noqa: PLC0415 - only where a loop runs
+
+        while True:
+            room = asyncio.get_running_loop().create_future()
+            receipt = self._offer(record, urgent=True, waiter=room)
+            if receipt:
+                return receipt
+            await room
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None or self._closed:
+                return
+            self._start_relays()
+            self._worker = Worker(
+                self._buffer,
+                self.sink,
+                name=self.name,
+                batch_events=self._batch_events,
+                batch_bytes=self._batch_bytes,
+                after_write=_wake(list(self.relays.values())),
+            )
+            thread = threading.Thread(
+                target=self._worker.run,
+                name=f"auditlog-publisher-{self.name}",
+                daemon=True,
+            )
+            # At the end of the process no thread can be started any more:
+            # what is queued is then stored by at_exit().
+            with contextlib.suppress(RuntimeError):
+                thread.start()
+            self._thread = thread
+
+    def _start_relays(self) -> None:
+        if self._run_relays:
+            for relay in self.relays.values():
+                relay.start()
+
+    def _make_relays(
+        self, sink: Sink, relays: Mapping[str, Sink]
+    ) -> tuple[Journal | None, dict[str, Relay]]:
+        if not relays:
+            return None, {}
+        if not isinstance(sink, Journal):
+            raise ConfigError(
+                [
+                    (
+                        f"relays need a journal, which {type(sink).__name__} "
+                        "isn't; use PostgresSink or InMemorySink"
+                    )
+                ]
+            )
+        return sink, {
+            name: Relay(sink, target, name=name)
+            for name, target in relays.items()
+        }
+
+    def _withdraw(
+        self, receipt: PendingReceipt, record: Record, timeout: float
+    ) -> None:
+        """
+        Raise what a caller gets whose time is up, unless it was decided.
+        """
+        error = self._timed_out(record, timeout)
+        self._buffer.withdraw(receipt, error)
+        if not receipt.done():
+            raise error
+
+    def _timed_out(self, record: Record, timeout: float) -> SinkTimeoutError:
+        return self._because(
+            f"{self._buffer.sink} didn't confirm event {record.event_id} "
+            f"within {timeout:g} s{self._why()}; publishing it again is safe"
+        )
+
+    def _not_flushed(self, left: int, timeout: float) -> SinkTimeoutError:
+        return self._because(
+            f"{left} events are not stored in {self._buffer.sink} "
+            f"after {timeout:g} s{self._why()}"
+        )
+
+    def _why(self) -> str:
+        cause = self._buffer.last_error
+        return "" if cause is None else f": {describe(cause)}"
+
+    def _because(self, message: str) -> SinkTimeoutError:
+        error = SinkTimeoutError(message)
+        error.__cause__ = self._buffer.last_error
+        return error
+
+    def _raise_unseen(self) -> None:
+        refused = self._buffer.unseen()
+        if refused:
+            raise PartialWriteError((), refused)
+
+    def _end_worker(self, deadline: float) -> int:
+        """
+        Drain; how many events could not be stored.
+        """
+        buffer, thread, worker = self._buffer, self._thread, self._worker
+        buffer.close()
+        if thread is None or worker is None:
+            return 0
+        worker.hurry()
+        if thread.ident is None:
+            worker.drain(deadline)
+        else:
+            thread.join(remaining(deadline))
+        left = buffer.passed(buffer.mark())
+        if left:
+            worker.stop()
+            buffer.abandon(SinkError("the publisher was closed meanwhile"))
+        return left
+
+    def _close_sinks(self) -> None:
+        sinks = [relay.sink for relay in self.relays.values()]
+        for sink in [*sinks, self.sink]:
+            close = getattr(sink, "close", None)
+            if close is None:
+                continue
+            try:
+                close()
+            except Exception:
+                log.warning("%r can't be closed", sink, exc_info=True)
+
+
+def _check_options(**options: int) -> None:
+    mistakes = [
+        f"{name!r} must be at least 1 (got {value})"
+        for name, value in options.items()
+        if value < 1
+    ]
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _wake(relays: list[Relay]) -> Callable[[], None]:
+    def wake() -> None:
+        for relay in relays:
+            relay.wake()
+
+    return wake
+
+
+def _hurry(publisher: AuditLogPublisher) -> Callable[[], None]:
+    """
+    Cut every back-off short; doesn't keep *publisher* alive.
+    """
+    ref = weakref.ref(publisher)
+
+    def hurry() -> None:
+        if (alive := ref()) is not None:
+            alive.hurry()
+
+    return hurry
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _in_thread(
+    function: Callable[[float], None] | Callable[[float | None], None],
+    timeout: float | None,
+) -> None:
+    import asyncio  # noqa: PLC0415 - only where a loop runs
+
+    await asyncio.to_thread(function, timeout)  # type: ignore[arg-type]

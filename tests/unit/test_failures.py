@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from auditlog._engine.failures import FailureLog
+from auditlog.errors import SinkUnavailableError
+from auditlog.testing.clock import FakeClock
+
+
+log = logging.getLogger("auditlog.test")
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def failures(clock, caplog):
+    caplog.set_level(logging.DEBUG, "auditlog.test")
+    return FailureLog(
+        log, who="relay 'x'", waiting=lambda: 7, interval=30, clock=clock
+    )
+
+
+def errors(caplog):
+    return [
+        r.getMessage() for r in caplog.records if r.levelno == logging.ERROR
+    ]
+
+
+def test_failure_is_said_at_once_and_every_30_s(failures, clock, caplog):
+    """
+    One line for a failure that lasts, whatever the number of attempts.
+    """
+    for _ in range(90):
+        failures.failed(SinkUnavailableError("away"))
+        clock.advance(1)
+
+    assert ["Failed to publish audit log event: away"] * 3 == errors(caplog)
+
+
+def test_new_reason_is_said_at_once(failures, clock, caplog):
+    """
+    The reason changed: that is news. Two that alternate are no flood.
+    """
+    for _ in range(10):
+        failures.failed(SinkUnavailableError("away"))
+        failures.failed(SinkUnavailableError("no permission"))
+        clock.advance(1)
+
+    assert 2 == len(errors(caplog))
+
+
+def test_repeat_comes_when_it_is_due(failures, clock, caplog):
+    """
+    During a long pause the line is repeated without an attempt.
+    """
+    failures.failed(SinkUnavailableError("away"))
+    clock.advance(29)
+    failures.repeat()
+    assert (1, 1.0) == (len(errors(caplog)), failures.due())
+
+    clock.advance(1)
+    failures.repeat()
+
+    assert 2 == len(errors(caplog))
+
+
+def test_recovery_is_said_once(failures, clock, caplog):
+    """
+    How long it lasted; without a failure before, nothing.
+    """
+    failures.worked()
+    failures.failed(SinkUnavailableError("away"))
+    clock.advance(42)
+    failures.worked()
+    failures.worked()
+
+    assert 1 == caplog.text.count("works again after 42.0 s")
+
+
+def test_foreign_error_is_named_and_not_quoted(failures, caplog):
+    """
+    A driver's text may hold content of an event.
+    """
+    failures.failed(ValueError("canary"))
+
+    assert ["Failed to publish audit log event: ValueError"] == errors(caplog)
+    assert "canary" not in caplog.text

@@ -1,0 +1,754 @@
+"""
+The publisher over sinks in memory: what it promises whatever the sink is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import time
+
+import pytest
+
+from auditlog import codec
+from auditlog.errors import (
+    BufferFullError,
+    ConfigError,
+    DuplicateEventError,
+    EventRefusedError,
+    InvalidEventError,
+    PartialWriteError,
+    PublisherClosedError,
+    SinkError,
+    SinkSetupError,
+    SinkTimeoutError,
+    SinkUnavailableError,
+)
+from auditlog.event import AuditEvent, Resource
+from auditlog.memory import InMemorySink
+from auditlog.publisher import AuditLogPublisher
+from auditlog.testing.faults import FaultySink
+
+
+def make_event(n=0, **changes):
+    return AuditEvent(
+        **{
+            "event_type": "App.Invoice.Approve",
+            "resource": Resource(type="invoice", id=str(n)),
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def stored():
+    return InMemorySink()
+
+
+@pytest.fixture
+def sink(stored):
+    return FaultySink(stored)
+
+
+@pytest.fixture
+def publisher(sink):
+    publisher = AuditLogPublisher(sink)
+    yield publisher
+    sink.flow()
+    publisher.close(timeout=5)
+
+
+def ids(events):
+    return [event.event_id for event in events]
+
+
+class TestPublish:
+    def test_event_is_in_the_sink_on_return(self, publisher, stored):
+        """
+        publish() returns after the sink did, and says where the event is.
+        """
+        event = make_event()
+
+        receipt = publisher.publish(event)
+
+        assert [event] == stored.events
+        assert (event.event_id, "FaultySink") == (
+            receipt.event_id,
+            receipt.sink,
+        )
+
+    def test_sink_gets_the_codecs_bytes(self, publisher, stored):
+        """
+        What is stored is the event's one serialized form.
+        """
+        publisher.publish(event := make_event(metadata={"a": [1, 2.5]}))
+
+        assert codec.encode(event) == stored.records[0].body
+
+    def test_transient_failure_is_tried_again(self, publisher, sink, stored):
+        """
+        A caller doesn't notice trouble that passes within its timeout.
+        """
+        sink.fail(times=3)
+
+        publisher.publish(event := make_event())
+
+        assert [event] == stored.events
+        assert len(sink.batches) == 4
+
+    def test_unknown_outcome_is_stored_once(self, publisher, sink, stored):
+        """
+        The answer was lost, the write comes again with the same id.
+        """
+        sink.forget_answer()
+
+        publisher.publish(event := make_event())
+
+        assert [event] == stored.events
+
+    def test_timeout_withdraws_what_was_not_handed_over(
+        self, publisher, sink, stored
+    ):
+        """
+        An event whose caller gave up before the sink saw it is not stored.
+        """
+        sink.stall()
+        first = publisher.enqueue(make_event(1))
+        sink.arrived.acquire()
+
+        with pytest.raises(SinkTimeoutError, match="within 0.05 s"):
+            publisher.publish(make_event(2), timeout=0.05)
+        sink.flow()
+        publisher.flush()
+
+        assert first.done()
+        assert ["1"] == [e.resource.id for e in stored.events]
+
+    def test_timeout_tells_the_reason(self, publisher, sink):
+        """
+        The error of a caller holds why the sink didn't take the event.
+        """
+        sink.fail(SinkUnavailableError("the network is gone"), times=1000)
+
+        with pytest.raises(SinkTimeoutError, match="network is gone") as info:
+            publisher.publish(make_event(), timeout=0.3)
+
+        assert isinstance(info.value.__cause__, SinkUnavailableError)
+        assert isinstance(info.value, TimeoutError)
+
+    def test_withdrawn_event_is_not_tried_again(self, publisher, sink, stored):
+        """
+        After the caller's time is up, a failed write is not repeated.
+        """
+        sink.fail(times=2)
+        sink.stall()
+        error = []
+
+        def call():
+            try:
+                publisher.publish(make_event(), timeout=0.05)
+            except SinkTimeoutError as exc:
+                error.append(exc)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+        sink.flow()
+        publisher.flush()
+
+        assert len(error) == 1
+        assert [] == stored.events
+        assert 1 == len(sink.batches)
+
+    def test_setup_error_is_told_at_once(self, publisher, sink):
+        """
+        Nobody waits for a schema that somebody has to create.
+        """
+        sink.fail(SinkSetupError("no schema"))
+        before = time.monotonic()
+
+        with pytest.raises(SinkSetupError, match="no schema"):
+            publisher.publish(make_event(), timeout=60)
+
+        assert time.monotonic() - before < 30
+
+    def test_foreign_error_of_a_sink_is_told_at_once(self, publisher, sink):
+        """
+        A bug in a custom sink is no outage; its text isn't repeated.
+        """
+        sink.fail(ValueError("secret-canary"))
+
+        with pytest.raises(SinkError, match="raised ValueError") as info:
+            publisher.publish(make_event(), timeout=60)
+
+        assert "secret-canary" not in str(info.value)
+        assert isinstance(info.value.__cause__, ValueError)
+
+    def test_conflict_concerns_that_event_alone(self, publisher, stored):
+        """
+        Same id, other content: DuplicateEventError; same content: success.
+        """
+        publisher.publish(event := make_event())
+        other = make_event(event_id=event.event_id, reason="other")
+
+        with pytest.raises(DuplicateEventError):
+            publisher.publish(other)
+        publisher.publish(event)
+
+        assert [event] == stored.events
+
+    def test_what_is_no_event_is_refused(self, publisher):
+        """
+        A dict is not an event.
+        """
+        with pytest.raises(InvalidEventError, match="got dict"):
+            publisher.publish({"event_type": "A.B.C"})
+
+    def test_concurrent_callers_share_a_write(self, sink, stored):
+        """
+        What comes while one write is under way goes into the next one.
+        """
+        sink.stall()
+        with AuditLogPublisher(sink) as publisher:
+            threads = [
+                threading.Thread(target=publisher.publish, args=[make_event(n)])
+                for n in range(20)
+            ]
+            threads[0].start()
+            sink.arrived.acquire()
+            for thread in threads[1:]:
+                thread.start()
+            while publisher._buffer.events < 20:
+                time.sleep(0.001)
+            sink.flow()
+            for thread in threads:
+                thread.join()
+
+        assert [1, 19] == [len(batch) for batch in sink.batches]
+        assert 20 == len(stored.events)
+
+    def test_many_threads_keep_their_own_order(self, publisher, stored):
+        """
+        Whatever the others do, one thread's events stay in order.
+        """
+
+        def run(name):
+            for n in range(50):
+                publisher.publish(make_event(n, tenant=name))
+
+        threads = [threading.Thread(target=run, args=[str(i)]) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        for i in range(8):
+            own = [e for e in stored.events if e.tenant == str(i)]
+            assert [str(n) for n in range(50)] == [e.resource.id for e in own]
+
+
+class TestPublishAsync:
+    def test_tasks_share_writes_and_all_are_stored(self, publisher, stored):
+        """
+        A thousand tasks on one loop are all confirmed.
+        """
+
+        async def main():
+            await asyncio.gather(
+                *(publisher.publish_async(make_event(n)) for n in range(1000))
+            )
+
+        asyncio.run(main())
+
+        assert 1000 == len(stored.events)
+
+    def test_loop_is_not_blocked(self, publisher, sink):
+        """
+        While the sink stalls, other tasks run.
+        """
+        sink.stall()
+        ticks = 0
+
+        async def main():
+            nonlocal ticks
+            task = asyncio.create_task(publisher.publish_async(make_event()))
+            while not sink.batches:
+                await asyncio.sleep(0.001)
+            for _ in range(10):
+                await asyncio.sleep(0)
+                ticks += 1
+            assert not task.done()
+            sink.flow()
+            await task
+
+        asyncio.run(main())
+
+        assert 10 == ticks
+
+    def test_cancelled_task_withdraws_its_event(self, publisher, sink, stored):
+        """
+        Cancelling before the sink saw the event leaves nothing of it.
+        """
+        sink.stall()
+
+        async def main():
+            first = asyncio.create_task(publisher.publish_async(make_event(1)))
+            while not sink.batches:
+                await asyncio.sleep(0.001)
+            second = asyncio.create_task(publisher.publish_async(make_event(2)))
+            await asyncio.sleep(0.01)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+            sink.flow()
+            await first
+
+        asyncio.run(main())
+        publisher.flush()
+
+        assert ["1"] == [e.resource.id for e in stored.events]
+
+    def test_timeout(self, publisher, sink):
+        """
+        The deadline holds in a loop too.
+        """
+        sink.stall()
+
+        async def main():
+            with pytest.raises(SinkTimeoutError):
+                await publisher.publish_async(make_event(), timeout=0.05)
+
+        asyncio.run(main())
+
+    def test_waits_for_room_without_blocking(self, sink, stored):
+        """
+        A full buffer makes tasks wait; all get through afterwards.
+        """
+        sink.stall()
+
+        async def main(publisher):
+            tasks = [
+                asyncio.create_task(publisher.publish_async(make_event(n)))
+                for n in range(10)
+            ]
+            await asyncio.sleep(0.05)
+            sink.flow()
+            await asyncio.gather(*tasks)
+            await publisher.flush_async()
+            await publisher.wait_delivered_async()
+
+        async def run():
+            async with AuditLogPublisher(sink, max_events=2) as publisher:
+                await main(publisher)
+
+        asyncio.run(run())
+
+        assert 10 == len(stored.events)
+
+
+class TestEnqueue:
+    def test_receipt_resolves(self, publisher, stored):
+        """
+        enqueue() returns at once; its receipt tells when it is stored.
+        """
+        receipt = publisher.enqueue(event := make_event())
+
+        assert event.event_id == receipt.result(timeout=5).event_id
+        assert receipt.done()
+        assert receipt.exception() is None
+        assert [event] == stored.events
+
+    def test_receipt_is_awaitable(self, publisher):
+        """
+        A receipt can be awaited, before and after it is decided.
+        """
+
+        async def main():
+            receipt = publisher.enqueue(make_event())
+            return await receipt, await receipt
+
+        first, second = asyncio.run(main())
+
+        assert first == second
+
+    def test_result_times_out_and_the_event_stays(
+        self, publisher, sink, stored
+    ):
+        """
+        Giving up waiting for a receipt doesn't give the event up.
+        """
+        sink.stall()
+        receipt = publisher.enqueue(make_event())
+
+        with pytest.raises(SinkTimeoutError):
+            receipt.result(timeout=0.05)
+        sink.flow()
+        publisher.flush()
+
+        assert 1 == len(stored.events)
+
+    def test_full_buffer_blocks_then_raises(self, sink):
+        """
+        Nothing is dropped quietly: the caller is told.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(
+            sink, max_events=3, overflow_timeout=0.05
+        )
+        receipts = [publisher.enqueue(make_event(n)) for n in range(3)]
+
+        with pytest.raises(BufferFullError, match="3 events wait"):
+            publisher.enqueue(make_event())
+        sink.flow()
+        publisher.close()
+
+        assert all(r.exception() is None for r in receipts)
+
+    def test_full_buffer_lets_in_when_there_is_room(self, sink, stored):
+        """
+        A caller that blocks goes on as soon as something is stored.
+        """
+        sink.stall()
+        with AuditLogPublisher(
+            sink, max_events=1, overflow_timeout=60
+        ) as publisher:
+            publisher.enqueue(make_event(1))
+            timer = threading.Timer(0.05, sink.flow)
+            timer.start()
+            publisher.enqueue(make_event(2))
+            timer.join()
+
+        assert 2 == len(stored.events)
+
+    def test_overflow_raise_does_not_wait(self, sink):
+        """
+        overflow="raise" raises at once.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(
+            sink, max_events=1, overflow="raise", overflow_timeout=3600
+        )
+        publisher.enqueue(make_event())
+
+        with pytest.raises(BufferFullError):
+            publisher.enqueue(make_event())
+        sink.flow()
+        publisher.close()
+
+    def test_never_blocks_in_an_event_loop(self, sink):
+        """
+        With a running loop a full buffer raises instead of blocking it.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(
+            sink, max_events=1, overflow_timeout=3600
+        )
+
+        async def main():
+            publisher.enqueue(make_event())
+            with pytest.raises(BufferFullError):
+                publisher.enqueue(make_event())
+
+        asyncio.run(main())
+        sink.flow()
+        publisher.close()
+
+    def test_bytes_are_bounded(self, sink):
+        """
+        Few large events fill the buffer as well; one alone always fits.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(
+            sink, max_bytes=10_000, overflow="raise"
+        )
+        publisher.enqueue(make_event(metadata={"x": "x" * 20_000}))
+
+        with pytest.raises(BufferFullError):
+            publisher.enqueue(make_event())
+        sink.flow()
+        publisher.close()
+
+    def test_room_comes_back(self, publisher, stored):
+        """
+        Ten times the buffer's size goes through it.
+        """
+        publisher._buffer.max_events = 100
+
+        for n in range(1_000):
+            publisher.enqueue(make_event(n))
+        publisher.flush()
+
+        assert [str(n) for n in range(1_000)] == [
+            e.resource.id for e in stored.events
+        ]
+        assert (0, 0) == (publisher._buffer.events, publisher._buffer.bytes)
+
+
+class TestIsolation:
+    def test_refused_event_costs_only_itself(self, publisher, sink, stored):
+        """
+        A sink that refuses a whole batch loses one event, not the batch.
+        """
+        sink.refuse(
+            lambda record: (
+                EventRefusedError("poison")
+                if record.event.resource.id == "3"
+                else None
+            )
+        )
+
+        sink.stall()
+        receipts = [publisher.enqueue(make_event(n)) for n in range(6)]
+        sink.flow()
+        with pytest.raises(PartialWriteError, match="1 events refused") as info:
+            publisher.flush()
+
+        assert ["0", "1", "2", "4", "5"] == [
+            e.resource.id for e in stored.events
+        ]
+        assert [receipts[3].event_id] == list(info.value.failed)
+        assert isinstance(receipts[3].exception(), EventRefusedError)
+
+    def test_refusal_that_was_seen_is_not_told_by_flush(self, publisher, sink):
+        """
+        flush() tells of refusals that nobody looked at, once.
+        """
+        sink.refuse(lambda _: EventRefusedError("poison"))
+        seen = publisher.enqueue(make_event(1))
+        assert seen.exception(timeout=5) is not None
+        publisher.flush()
+
+        publisher.enqueue(make_event(2))
+        with pytest.raises(PartialWriteError):
+            publisher.flush()
+        publisher.flush()
+
+    def test_half_written_batch_is_completed(self, publisher, sink, stored):
+        """
+        What a sink didn't decide on comes again.
+        """
+        sink.half_write()
+        sink.half_write()
+        sink.stall()
+        for n in range(8):
+            publisher.enqueue(make_event(n))
+        sink.flow()
+        publisher.flush()
+
+        assert [str(n) for n in range(8)] == [
+            e.resource.id for e in stored.events
+        ]
+
+    def test_conflict_within_a_batch(self, publisher, sink, stored):
+        """
+        The same id twice in the queue: the first wins, the second is told.
+        """
+        sink.stall()
+        publisher.enqueue(make_event(0))
+        first = make_event(1)
+        won = publisher.enqueue(first)
+        lost = publisher.enqueue(make_event(2, event_id=first.event_id))
+        sink.flow()
+
+        assert won.exception(timeout=5) is None
+        assert isinstance(lost.exception(timeout=5), DuplicateEventError)
+        assert ["0", "1"] == [e.resource.id for e in stored.events]
+
+    def test_refusals_are_logged_once_a_batch(self, publisher, sink, caplog):
+        """
+        A burst of refusals is one line with their number.
+        """
+        sink.refuse(
+            lambda r: (
+                None if r.event.resource.id == "0" else EventRefusedError("no")
+            )
+        )
+        sink.stall()
+        publisher.enqueue(make_event(0))
+        sink.arrived.acquire()
+        for n in range(1, 6):
+            publisher.enqueue(make_event(n))
+        with caplog.at_level(logging.ERROR, "auditlog"):
+            sink.flow()
+            with pytest.raises(PartialWriteError):
+                publisher.flush()
+
+        (line,) = [r.getMessage() for r in caplog.records]
+        assert "5 audit events" in line
+
+
+class TestEnding:
+    def test_close_stores_what_is_queued_and_refuses_later_events(
+        self, sink, stored
+    ):
+        """
+        Closing stores what is queued; later events are refused, not lost.
+        """
+        publisher = AuditLogPublisher(sink, name="orders")
+        for n in range(100):
+            publisher.enqueue(make_event(n))
+
+        publisher.close()
+
+        assert 100 == len(stored.events)
+        with pytest.raises(PublisherClosedError, match="'orders' is closed"):
+            publisher.enqueue(make_event())
+        with pytest.raises(PublisherClosedError):
+            publisher.publish(make_event())
+
+    def test_close_twice(self, sink):
+        """
+        The second close does nothing.
+        """
+        publisher = AuditLogPublisher(sink)
+        publisher.publish(make_event())
+
+        publisher.close()
+        publisher.close()
+
+        assert 1 == sink.closed
+
+    def test_close_of_an_unused_publisher(self, sink):
+        """
+        No worker was started, none is waited for.
+        """
+        AuditLogPublisher(sink).close()
+
+        assert 1 == sink.closed
+
+    def test_close_is_bounded_and_tells_what_is_left(self, sink):
+        """
+        A sink that never answers doesn't hold close() for ever; receipts of
+        what is left fail.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink)
+        first = publisher.enqueue(make_event(1))
+        sink.arrived.acquire()
+        later = [publisher.enqueue(make_event(n)) for n in range(3)]
+
+        with pytest.raises(SinkTimeoutError, match="4 events are not stored"):
+            publisher.close(timeout=0.1)
+
+        assert all(r.done() for r in later)
+        assert not first.done()
+        sink.flow()
+        assert first.exception(timeout=5) is None
+
+    def test_close_tries_at_once_what_was_backing_off(self, sink, stored):
+        """
+        close() doesn't sit out a back-off of half a minute.
+        """
+        publisher = AuditLogPublisher(sink)
+        sink.fail(times=4)
+        publisher.enqueue(make_event())
+        publisher.close(timeout=30)
+
+        assert 1 == len(stored.events)
+
+    def test_flush_tells_how_many_are_left(self, publisher, sink):
+        """
+        flush() is bounded too.
+        """
+        sink.stall()
+        publisher.enqueue(make_event())
+
+        with pytest.raises(SinkTimeoutError, match="1 events are not stored"):
+            publisher.flush(timeout=0.05)
+
+    def test_flush_of_nothing(self, publisher):
+        """
+        An empty publisher is flushed.
+        """
+        publisher.flush(timeout=0)
+        publisher.wait_delivered(timeout=0)
+
+    def test_publisher_that_is_dropped_still_stores(self, stored):
+        """
+        Dropping a publisher with events pending warns and stores them.
+        """
+        sink = FaultySink(stored)
+        sink.stall()
+        publisher = AuditLogPublisher(sink)
+        receipt = publisher.enqueue(make_event())
+
+        with pytest.warns(ResourceWarning, match="events pending"):
+            del publisher
+            gc.collect()
+        sink.flow()
+
+        assert receipt.exception(timeout=5) is None
+        assert 1 == len(stored.events)
+
+    def test_failing_close_of_a_sink_is_logged(self, caplog):
+        """
+        A sink that can't be closed doesn't keep the publisher open.
+        """
+
+        class Stubborn(InMemorySink):
+            def close(self):
+                raise OSError("no")
+
+        with caplog.at_level(logging.WARNING, "auditlog"):
+            AuditLogPublisher(Stubborn()).close()
+
+        assert "can't be closed" in caplog.text
+
+
+class TestShape:
+    def test_repr_is_one_line_with_state(self, sink):
+        """
+        A notebook shows what is going on.
+        """
+        with AuditLogPublisher(sink, name="orders") as publisher:
+            assert (
+                "<AuditLogPublisher 'orders' queued=0 closed=False>"
+                == repr(publisher)
+            )
+
+    def test_sink_can_be_a_class_with_write(self, capsys):
+        """
+        A custom sink, whole.
+        """
+
+        class PrintSink:
+            def write(self, records):
+                for record in records:
+                    print(record.event.event_type, len(record.body))
+
+        with AuditLogPublisher(PrintSink()) as publisher:
+            publisher.publish(make_event())
+
+        assert "App.Invoice.Approve" in capsys.readouterr().out
+
+    def test_publisher_in_one_line(self):
+        """
+        A publisher that is never assigned stores its event.
+        """
+        sink = InMemorySink()
+
+        AuditLogPublisher(sink).publish(make_event(7))
+
+        assert "7" == sink.events[0].resource.id
+
+    @pytest.mark.parametrize("option", ["max_events", "batch_bytes"])
+    def test_bounds_are_checked(self, sink, option):
+        """
+        A bound of 0 could store nothing.
+        """
+        with pytest.raises(ConfigError, match=f"'{option}' must be at least 1"):
+            AuditLogPublisher(sink, **{option: 0})
+
+    def test_relays_need_a_journal(self):
+        """
+        A sink that can't be read back feeds no relay.
+        """
+
+        class PrintSink:
+            def write(self, records):
+                pass
+
+        with pytest.raises(ConfigError, match="PrintSink isn't"):
+            AuditLogPublisher(PrintSink(), relays={"x": InMemorySink()})

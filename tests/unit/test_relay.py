@@ -1,0 +1,410 @@
+"""
+The relay over journals and sinks in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+
+from auditlog.errors import (
+    ClusterNotFoundError,
+    DeliveryTimeoutError,
+    EventRefusedError,
+    JournalError,
+    SinkSetupError,
+)
+from auditlog.memory import InMemorySink
+from auditlog.publisher import AuditLogPublisher
+from auditlog.relay import Relay
+from auditlog.testing.contracts import make_record
+from auditlog.testing.faults import FaultySink
+from tests.unit.test_publisher import make_event
+
+
+@pytest.fixture
+def journal():
+    return InMemorySink()
+
+
+@pytest.fixture
+def target():
+    return InMemorySink()
+
+
+@pytest.fixture
+def sink(target):
+    return FaultySink(target)
+
+
+@pytest.fixture
+def relay(journal, sink):
+    relay = Relay(journal, sink, name="topic", batch_events=10)
+    yield relay
+    sink.flow()
+    relay.stop(5)
+
+
+def fill(journal, count):
+    records = [make_record(metadata={"n": n}) for n in range(count)]
+    journal.write(records)
+    return [record.event_id for record in records]
+
+
+def wait_until(condition, timeout=10.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)
+
+
+def ids(target):
+    return [record.event_id for record in target.records]
+
+
+class TestDelivery:
+    def test_everything_arrives_in_order(self, journal, target, relay):
+        """
+        What was in the journal before, and what comes later.
+        """
+        expected = fill(journal, 25)
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 25)
+
+        expected += fill(journal, 25)
+        relay.wake()
+        wait_until(lambda: journal.position("topic") == 50)
+
+        assert expected == ids(target)
+        assert 50 == relay.delivered
+
+    def test_bytes_are_the_journals(self, journal, target, relay):
+        """
+        Nobody serializes again.
+        """
+        fill(journal, 3)
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 3)
+
+        assert [r.body for r in journal.records] == [
+            r.body for r in target.records
+        ]
+
+    def test_resumes_where_the_last_one_stopped(self, journal, sink, target):
+        """
+        A second relay of the name goes on behind the first.
+        """
+        expected = fill(journal, 5)
+        first = Relay(journal, sink, name="topic")
+        first.start()
+        wait_until(lambda: journal.position("topic") == 5)
+        first.stop(5)
+        expected += fill(journal, 5)
+
+        second = Relay(journal, sink, name="topic")
+        second.start()
+        wait_until(lambda: journal.position("topic") == 10)
+        second.stop(5)
+
+        assert expected == ids(target)
+        assert [5, 5] == [len(batch) for batch in sink.batches]
+
+    def test_failure_is_tried_again_with_the_same_bytes(
+        self, journal, sink, target, relay
+    ):
+        """
+        At least once: the batch comes again until it is stored.
+        """
+        expected = fill(journal, 3)
+        sink.fail(times=2)
+        sink.fail(SinkSetupError("no permission"))
+        sink.forget_answer()
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 3)
+
+        assert expected == ids(target)
+        assert 5 == len(sink.batches)
+        assert all(batch == sink.batches[0] for batch in sink.batches)
+
+    def test_one_of_two_ships(self, journal, sink, target):
+        """
+        Two relays of one name: the second stands by.
+        """
+        expected = fill(journal, 100)
+        relays = [
+            Relay(journal, sink, name="topic", batch_events=7)
+            for _ in range(2)
+        ]
+        for relay in relays:
+            relay.start()
+        wait_until(lambda: journal.position("topic") == 100)
+
+        assert 1 == sum(relay.holding for relay in relays)
+        for relay in relays:
+            relay.stop(5)
+        assert expected == ids(target)
+        assert 100 == sum(len(batch) for batch in sink.batches)
+
+    def test_frozen_holder_is_replaced_and_fenced(self, target):
+        """
+        A holder that stalls past its lease ships nothing after it wakes.
+        """
+        journal = InMemorySink(lease_ttl=0.2)
+        expected = fill(journal, 5)
+        stalled = FaultySink(target)
+        stalled.stall()
+        frozen = Relay(journal, stalled, name="topic")
+        # A frozen process renews nothing.
+        frozen._keep_lease = lambda: None
+        frozen.start()
+        stalled.arrived.acquire()
+        healthy = Relay(journal, target, name="topic")
+        while journal.position("topic") < 5:
+            healthy._run_once() if not healthy.holding else None
+            healthy._draining = True
+        expected += fill(journal, 5)
+
+        stalled.flow()
+        frozen.stop(5)
+
+        assert 10 >= journal.position("topic") >= 5
+        assert expected[:5] == ids(target)[:5]
+        assert len(set(ids(target))) == len(ids(target))
+
+
+class TestRefusal:
+    def test_poison_event_costs_one_event(
+        self, journal, sink, target, relay, caplog
+    ):
+        """
+        It becomes a dead letter with its bytes; the others go on, in order.
+        """
+        expected = fill(journal, 9)
+        poison = expected[4]
+        sink.refuse(
+            lambda r: (
+                EventRefusedError("too large") if r.event_id == poison else None
+            )
+        )
+        with caplog.at_level(logging.ERROR, "auditlog.relay"):
+            relay.start()
+            wait_until(lambda: journal.position("topic") == 9)
+
+        (letter,) = journal.dead_letters("topic")
+        assert (poison, 5, "too large") == (
+            letter.record.event_id,
+            letter.record.index,
+            letter.reason,
+        )
+        assert letter.record.body == journal.records[4].body
+        assert [i for i in expected if i != poison] == ids(target)
+        assert (8, 1) == (relay.delivered, relay.dead)
+        assert "dead letters" in caplog.text
+
+    def test_placeholder_comes_before_the_letter(self, journal, sink, relay):
+        """
+        An event is given up only once its place in the sink is taken.
+        """
+        fill(journal, 3)
+        sink.refuse(lambda _: EventRefusedError("no"))
+        placed = []
+        failures = [OSError("away"), OSError("away")]
+
+        def write_placeholders(letters):
+            if failures:
+                raise failures.pop()
+            assert journal.position("topic") == len(placed)
+            placed.extend(letter.record.index for letter in letters)
+
+        sink.write_placeholders = write_placeholders
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 3)
+
+        assert [1, 2, 3] == placed
+        assert 3 == len(journal.dead_letters("topic"))
+
+    def test_half_written_batch_is_completed(
+        self, journal, sink, target, relay
+    ):
+        """
+        The position moves over what is stored; the rest comes again.
+        """
+        expected = fill(journal, 8)
+        sink.half_write()
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 8)
+
+        assert expected == ids(target)
+        assert [8, 4] == [len(batch) for batch in sink.batches]
+
+
+class TestTrouble:
+    def test_restored_journal_is_refused(self, journal, sink, relay, caplog):
+        """
+        A sink that is ahead of its journal gets nothing.
+        """
+        fill(journal, 3)
+        sink.last_index = lambda: 4
+        with caplog.at_level(logging.ERROR, "auditlog.relay"):
+            relay.start()
+            wait_until(lambda: caplog.records)
+        relay.stop(0.2)
+
+        assert "restored from an older copy" in caplog.text
+        assert [] == sink.batches
+
+    def test_unknown_cluster_line(self, journal, sink, relay, caplog):
+        """
+        The product's text, with the number waiting beside it.
+        """
+        fill(journal, 3)
+        sink.logger = logging.getLogger("auditlog.kafka")
+        relay._reset()
+        sink.fail(ClusterNotFoundError("my-kafka-cluster", ["a", "b"]))
+        with caplog.at_level(logging.DEBUG, "auditlog.kafka"):
+            relay.start()
+            wait_until(lambda: journal.position("topic") == 3)
+        wait_until(lambda: "works again" in caplog.text)
+
+        error, second, again = caplog.records
+        assert (
+            "ERROR",
+            "Failed to publish audit log event: Not found. "
+            "Could not find cluster my-kafka-cluster",
+        ) == (error.levelname, error.getMessage())
+        assert (3, ("a", "b")) == (
+            error.auditlog_waiting,
+            error.auditlog_known_clusters,
+        )
+        assert "3 events that wait" in second.getMessage()
+        assert "known cluster IDs: a, b" in second.getMessage()
+        assert "works again" in again.getMessage()
+
+    def test_hurry_cuts_the_pause_short(self, journal, sink, target, relay):
+        """
+        What was mended is used at once.
+        """
+        fill(journal, 1)
+        sink.fail(times=8)
+        relay.start()
+        wait_until(lambda: len(sink.batches) >= 3)
+
+        def delivered():
+            relay.hurry()
+            return len(target.records) == 1
+
+        wait_until(delivered, timeout=3)
+
+    def test_fault_of_ours_does_not_end_delivery(
+        self, journal, sink, target, relay, monkeypatch, caplog
+    ):
+        """
+        A relay that meets a bug begins again.
+        """
+        monkeypatch.setattr("auditlog.relay.STANDBY", 0.01)
+        fill(journal, 1)
+        broken = [ZeroDivisionError("bug")]
+        original = relay._ship
+
+        def ship(lease):
+            if broken:
+                raise broken.pop()
+            original(lease)
+
+        monkeypatch.setattr(relay, "_ship", ship)
+        with caplog.at_level(logging.ERROR, "auditlog.relay"):
+            relay.start()
+            wait_until(lambda: len(target.records) == 1)
+
+        assert "begins again" in caplog.text
+
+
+class TestPublisherWithRelays:
+    def test_wait_delivered(self, journal, sink, target):
+        """
+        What was stored before the call has passed every relay.
+        """
+        second = InMemorySink()
+        with AuditLogPublisher(
+            journal, relays={"topic": sink, "second": second}
+        ) as publisher:
+            for n in range(20):
+                publisher.enqueue(make_event(n))
+            publisher.wait_delivered(timeout=30)
+
+            assert 20 == len(target.records) == len(second.records)
+
+    def test_slow_sink_delays_nobody_else(self, journal, sink):
+        """
+        One relay stalls; publish() and the other relay don't care.
+        """
+        sink.stall()
+        fast = InMemorySink()
+        publisher = AuditLogPublisher(
+            journal, relays={"slow": sink, "fast": fast}
+        )
+        publisher.publish(make_event())
+        wait_until(lambda: len(fast.records) == 1)
+
+        with pytest.raises(DeliveryTimeoutError, match="1 for relay 'slow'"):
+            publisher.wait_delivered(timeout=0.2)
+        sink.flow()
+        publisher.close()
+
+    def test_relays_may_run_elsewhere(self, journal, target):
+        """
+        With run_relays=False another process delivers.
+        """
+        publisher = AuditLogPublisher(
+            journal, relays={"topic": target}, run_relays=False
+        )
+        publisher.publish(make_event())
+        with pytest.raises(DeliveryTimeoutError):
+            publisher.wait_delivered(timeout=0.05)
+
+        elsewhere = Relay(journal, target, name="topic")
+        elsewhere.start()
+        publisher.wait_delivered(timeout=10)
+        elsewhere.stop(5)
+        publisher.close()
+
+        assert 1 == len(target.records)
+
+    def test_close_delivers_what_a_short_script_published(
+        self, journal, target
+    ):
+        """
+        A script that publishes and ends leaves nothing behind.
+        """
+        with AuditLogPublisher(journal, relays={"topic": target}) as publisher:
+            publisher.enqueue(make_event())
+
+        assert 1 == len(target.records)
+
+    def test_close_is_bounded_by_a_stalled_relay(self, journal, sink):
+        """
+        What isn't delivered stays in the journal.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(journal, relays={"topic": sink})
+        publisher.publish(make_event())
+        sink.arrived.acquire()
+
+        publisher.close(timeout=0.2)
+
+        assert 0 == journal.position("topic")
+        sink.flow()
+
+    def test_threads_end(self, journal, target):
+        """
+        Nothing runs on after close().
+        """
+        before = set(threading.enumerate())
+
+        with AuditLogPublisher(journal, relays={"topic": target}) as publisher:
+            publisher.publish(make_event())
+
+        wait_until(lambda: set(threading.enumerate()) <= before)
