@@ -398,7 +398,7 @@ class EventQuery:
             (self.since is None or self.since <= event.occurred_at)
             and (self.until is None or event.occurred_at < self.until)
             and _is_one_of(event.outcome, self.outcomes)
-            and _is_one_of(event.actor and event.actor.id, self.actors)
+            and _is_one_of(event.actor.id if event.actor else None, self.actors)
             and _is_one_of(event.tenant, self.tenants)
             and _fits(event.event_type, self._event_types)
             and _fits(

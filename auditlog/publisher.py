@@ -669,7 +669,9 @@ class AuditLogPublisher:
         left = buffer.passed(buffer.mark())
         if left:
             worker.stop()
-            buffer.abandon(SinkError("the publisher was closed meanwhile"))
+            buffer.abandon(
+                SinkTimeoutError("not confirmed before the publisher closed")
+            )
         return left
 
     def _close_sinks(self) -> None:

@@ -25,7 +25,7 @@ from auditlog.errors import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from auditlog.abc import Journal, Lease, Record, Sink
 
@@ -308,7 +308,7 @@ class Relay:
         self,
         lease: Lease,
         records: Sequence[Record],
-        failed: dict[Record, Exception],
+        failed: Mapping[Record, Exception],
     ) -> None:
         """
         Advance over *records*, of which *failed* become dead letters.

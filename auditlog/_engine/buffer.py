@@ -51,11 +51,10 @@ class Buffer:
         self.lock = threading.RLock()
         self.events = 0
         self.bytes = 0
-        self.stored = 0
-        self.refused = 0
         self.closed = False
         self.last_error: Exception | None = None
         self._queue: deque[PendingReceipt] = deque()
+        self._batch: list[PendingReceipt] = []
         self._taken = 0
         self._left = 0
         self._worker: Gate | None = None
@@ -172,6 +171,7 @@ class Buffer:
                 break
             ids.add(receipt.event_id)
             batch.append(self._queue.popleft())
+        self._batch = batch
         return batch
 
     def start(self, batch: Iterable[PendingReceipt]) -> list[PendingReceipt]:
@@ -200,7 +200,6 @@ class Buffer:
         with self.lock:
             self.last_error = None
             for receipt in batch:
-                self.stored += 1
                 waiters += self._decide(
                     receipt, Receipt(event_id=receipt.event_id, sink=self.sink)
                 )
@@ -211,7 +210,6 @@ class Buffer:
         *receipt* will never be stored.
         """
         with self.lock:
-            self.refused += 1
             if not receipt.urgent and len(self._unseen) < MAX_UNSEEN:
                 self._unseen[receipt.event_id] = error
             waiters = self._decide(receipt, error)
@@ -248,6 +246,7 @@ class Buffer:
         All of *batch*, as it was taken, is decided on.
         """
         with self.lock:
+            self._batch = []
             self._left += len(batch)
             watchers, self._watchers = self._watchers, []
         wake(watchers)
@@ -255,9 +254,11 @@ class Buffer:
     def _decide(
         self, receipt: PendingReceipt, outcome: Receipt | SinkError
     ) -> list[Gate | asyncio.Future[None]]:
-        if receipt.record is not None:
-            self.events -= 1
-            self.bytes -= len(receipt.record.body)
+        if receipt.record is None:
+            return []
+
+        self.events -= 1
+        self.bytes -= len(receipt.record.body)
         return receipt.decide(outcome)
 
     # How it ends
@@ -272,18 +273,15 @@ class Buffer:
         if worker is not None:
             worker.open()
 
-    def abandon(self, error: SinkError) -> int:
+    def abandon(self, error: SinkError) -> None:
         """
-        Give up what is still queued; how many events those are.
+        Give up all that isn't decided on; what is at the sink may be stored.
         """
+        waiters = []
         with self.lock:
-            queue = list(self._queue)
-            waiters = []
-            for receipt in queue:
-                if not receipt.done():
-                    waiters += self._decide(receipt, error)
+            for receipt in [*self._batch, *self._queue]:
+                waiters += self._decide(receipt, error)
         wake(waiters)
-        return len(queue)
 
     def wait_passed(self, mark: int, deadline: float) -> int:
         """

@@ -1,0 +1,242 @@
+"""
+What becomes of events when the process ends or forks: real processes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+
+PRELUDE = """
+import os, sys, threading, time
+from auditlog.abc import Record
+from auditlog.event import AuditEvent, Resource
+from auditlog.memory import InMemorySink
+from auditlog.publisher import AuditLogPublisher
+
+class FileSink:
+    def __init__(self, path, delay=0.0):
+        self.path, self.delay = path, delay
+    def write(self, records):
+        time.sleep(self.delay)
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for record in records:
+            os.write(fd, record.event.resource.id.encode() + b"\\n")
+        os.fsync(fd)
+        os.close(fd)
+
+def event(n):
+    return AuditEvent(
+        event_type="A.B.C", resource=Resource(type="thing", id=str(n))
+    )
+
+path = sys.argv[1]
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    out = tmp_path / "events"
+
+    def run(script, expected_code=0, timeout=30):
+        done = subprocess.run(
+            [sys.executable, "-c", PRELUDE + textwrap.dedent(script), out],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert expected_code == done.returncode, done.stderr
+        lines = out.read_text().split() if out.exists() else []
+        return lines, done.stderr
+
+    return run
+
+
+class TestExit:
+    @pytest.mark.parametrize(
+        ("end", "code"),
+        [
+            ("", 0),
+            ("sys.exit(3)", 3),
+            ("raise RuntimeError", 1),
+            ("os.kill(os.getpid(), 2); time.sleep(60)", 1),
+        ],
+        ids=["normal", "sys.exit", "exception", "SIGINT"],
+    )
+    def test_queued_events_are_stored(self, run, end, code):
+        """
+        A process that ends without close() stores what it queued.
+        """
+        lines, _ = run(
+            f"""
+            publisher = AuditLogPublisher(FileSink(path, delay=0.02))
+            for n in range(100):
+                publisher.enqueue(event(n))
+            {end}
+            """,
+            code,
+        )
+
+        assert [str(n) for n in range(100)] == lines
+
+    def test_threads_may_publish_until_they_end(self, run):
+        """
+        The main thread's end doesn't close the publisher under the others.
+        """
+        lines, _ = run(
+            """
+            publisher = AuditLogPublisher(FileSink(path))
+            def work():
+                time.sleep(0.3)
+                for n in range(10):
+                    publisher.publish(event(n))
+            threading.Thread(target=work).start()
+            """
+        )
+
+        assert 10 == len(lines)
+
+    def test_exit_is_bounded_and_the_rest_is_told(self, run):
+        """
+        A sink that hangs doesn't hang the process; the count is logged.
+        """
+        before = time.monotonic()
+        lines, err = run(
+            """
+            publisher = AuditLogPublisher(
+                FileSink(path, delay=3600), shutdown_timeout=0.5
+            )
+            for n in range(3):
+                publisher.enqueue(event(n))
+            """
+        )
+
+        assert [] == lines
+        assert "3 events are not stored in FileSink after 0.5 s" in err
+        assert time.monotonic() - before < 20
+
+    def test_event_queued_at_exit_is_stored(self, run):
+        """
+        An exit handler of the application may publish.
+        """
+        lines, _ = run(
+            """
+            import atexit
+            publisher = AuditLogPublisher(FileSink(path))
+            atexit.register(lambda: publisher.enqueue(event(1)))
+            """
+        )
+
+        assert ["1"] == lines
+
+    def test_acknowledged_events_survive_os_exit(self, run):
+        """
+        publish() returned: nothing that follows can lose the event.
+        """
+        lines, _ = run(
+            """
+            publisher = AuditLogPublisher(FileSink(path))
+            publisher.publish(event(1))
+            os._exit(0)
+            """
+        )
+
+        assert ["1"] == lines
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+class TestFork:
+    @pytest.mark.parametrize("before", ["publisher.publish(event(0))", ""])
+    def test_child_publishes_what_is_its_own(self, run, before):
+        """
+        Forked before or after the first use, parent and child both publish.
+        """
+        lines, _ = run(
+            f"""
+            publisher = AuditLogPublisher(FileSink(path))
+            {before}
+            child = os.fork()
+            publisher.publish(event("child" if child == 0 else "parent"))
+            if child:
+                os.waitpid(child, 0)
+            """
+        )
+
+        assert {"child", "parent"} <= set(lines)
+        assert len(lines) == len(set(lines))
+
+    def test_queued_events_stay_with_the_parent(self, run):
+        """
+        The child doesn't store again what the parent has queued; the copies
+        of the receipts are told so.
+        """
+        lines, _ = run(
+            """
+            publisher = AuditLogPublisher(FileSink(path, delay=0.2))
+            receipts = [publisher.enqueue(event(n)) for n in range(50)]
+            child = os.fork()
+            if child == 0:
+                time.sleep(0.5)
+                ok = all(r.done() for r in receipts)
+                publisher.close()
+                os._exit(0 if ok else 1)
+            assert os.waitpid(child, 0)[1] == 0
+            publisher.flush()
+            """
+        )
+
+        assert [str(n) for n in range(50)] == lines
+
+    def test_lock_that_is_held_at_the_fork(self, run):
+        """
+        A child of a thread that forks while another holds the buffer's lock.
+        """
+        lines, _ = run(
+            """
+            publisher = AuditLogPublisher(FileSink(path))
+            publisher.publish(event(0))
+            held, done = threading.Event(), threading.Event()
+            def hold():
+                with publisher._buffer.lock:
+                    held.set()
+                    done.wait()
+            threading.Thread(target=hold).start()
+            held.wait()
+            child = os.fork()
+            if child == 0:
+                publisher.publish(event("child"))
+                os._exit(0)
+            os.waitpid(child, 0)
+            done.set()
+            """
+        )
+
+        assert ["0", "child"] == lines
+
+    def test_relay_goes_on_in_the_child_that_publishes(self, run):
+        """
+        A child runs relays of its own, from its first event on.
+        """
+        lines, _ = run(
+            """
+            journal = InMemorySink()
+            publisher = AuditLogPublisher(
+                journal, relays={"file": FileSink(path)}
+            )
+            child = os.fork()
+            if child == 0:
+                publisher.publish(event("child"))
+                publisher.wait_delivered(10)
+                os._exit(0)
+            os.waitpid(child, 0)
+            """
+        )
+
+        assert ["child"] == lines
