@@ -1,0 +1,70 @@
+# Everything runs in .venv, which is made when it is first needed; nothing but
+# Python 3.11 or newer and make has to be there.
+#
+#   make demo                 from an event to CSV and JSON, on real services
+#   make test ARGS="-k spool" the suite, against the built wheel
+#   make check                all that CI looks at
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+ARGS   ?=
+
+SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.pyc')
+# What the suite needs, except for the package itself: that is the wheel's.
+SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
+
+.PHONY: demo test check lint types layers docs bench clean
+.NOTPARALLEL:
+
+demo: $(VENV)/services
+	@$(BIN)/python -P -m auditlog demo $(ARGS)
+
+test: $(VENV)/services $(VENV)/group-tests
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	cp -R $(SUITE) "$$folder" && pytest=$$PWD/$(BIN)/pytest && \
+	cd "$$folder" && "$$pytest" $(ARGS)
+
+check: lint types layers docs test
+
+lint: $(VENV)/group-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/services $(VENV)/group-tests $(VENV)/group-typing
+	$(BIN)/mypy
+
+layers: $(VENV)/services $(VENV)/group-lint
+	$(BIN)/lint-imports
+
+docs: $(VENV)/services $(VENV)/group-docs
+	$(BIN)/sphinx-build --nitpicky --fail-on-warning --quiet docs docs/_build
+
+bench: $(VENV)/services $(VENV)/group-bench
+	$(BIN)/python benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) build docs/_build
+
+# The files below say by their age what is installed.
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("auditlog needs Python 3.11 or newer; try make PYTHON=python3.13")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/wheel: $(SOURCES) | $(VENV)/python
+	@rm -rf build/wheel
+	$(PIP) wheel --no-deps --wheel-dir build/wheel .
+	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
+	@touch $@
+
+$(VENV)/services: pyproject.toml | $(VENV)/wheel
+	$(PIP) install "$$(echo build/wheel/*.whl)[services]"
+	@touch $@
+
+$(VENV)/group-%: pyproject.toml | $(VENV)/python
+	$(PIP) install --group $*
+	@touch $@
