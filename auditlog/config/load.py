@@ -1,0 +1,147 @@
+"""
+Make a config object out of what the sources hold, or say all that is wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from auditlog.errors import ConfigError
+
+from .document import Document
+from .environment import CONFIG_FILES, Environment
+from .files import UnreadableError, read_file
+from .settings import Path, fields, of, table
+from .settings import mistakes as find_mistakes
+
+
+if TYPE_CHECKING:
+    import os
+
+    from collections.abc import Iterable, Mapping
+
+    from attrs import Attribute
+
+    from .source import Given
+
+
+T = TypeVar("T")
+
+
+def load_env(cls: type[T], environ: Mapping[str, str]) -> T:
+    """
+    Build *cls* from the environment and from the file that it names.
+    """
+    files = {environ[name]: name for name in CONFIG_FILES if environ.get(name)}
+    if not files:
+        return load(cls, {}, "", environ)
+    if len(files) > 1:
+        both = " and ".join(CONFIG_FILES)
+        raise ConfigError([f"one setting with two values; keep one @ {both}"])
+
+    ((path, name),) = files.items()
+    return load_file(cls, path, environ, where=f"{path} ({name})")
+
+
+def load_file(
+    cls: type[T],
+    path: str | os.PathLike[str],
+    environ: Mapping[str, str],
+    *,
+    where: str = "",
+) -> T:
+    """
+    Build *cls* from a file and the environment, which wins.
+    """
+    try:
+        content = read_file(FilePath(path))
+    except UnreadableError as exc:
+        wrong = f"{exc} @ {where or path}"
+    else:
+        return load(cls, content, str(path), environ)
+
+    # What else is wrong is found too; the parser's error, which may quote a
+    # secret, is left behind.
+    return load(cls, {}, "", environ, mistakes=(wrong,))
+
+
+def load(
+    cls: type[T],
+    content: object,
+    where: str,
+    environ: Mapping[str, str],
+    *,
+    mistakes: Iterable[str] = (),
+) -> T:
+    """
+    Build *cls* from a mapping and the environment, which wins.
+
+    Raises:
+        ConfigError: If anything is wrong, with all that is.
+    """
+    document = Document(cls, content, where)
+    environment = Environment(cls, environ)
+    builder = _Builder(cls, {**document.given, **environment.given})
+    config: T | None = builder.build(cls, ())
+
+    found = [
+        *mistakes,
+        *document.mistakes,
+        *environment.mistakes,
+        *builder.mistakes,
+    ]
+    if found or config is None:
+        raise ConfigError(found)
+    return config
+
+
+class _Builder:
+    def __init__(self, cls: type[Any], given: Mapping[Path, Given]) -> None:
+        self.mistakes: list[str] = []
+        self._given = given
+        self._settings = {each.attributes: each for each in table(cls)}
+
+    def build(self, cls: type[Any], at: Path) -> Any:
+        """
+        The object for the values below *at*, or None if some are wrong.
+        """
+        before = len(self.mistakes)
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            values |= self._value(field, (*at, field.name))
+
+        self.mistakes += find_mistakes(
+            cls, values, lambda name: self._label((*at, name))
+        )
+        return None if len(self.mistakes) > before else cls(**values)
+
+    def _value(self, field: Attribute[Any], at: Path) -> dict[str, Any]:
+        kind = of(field).kind
+        if kind.part is None:
+            given = self._given.get(at)
+            return {field.name: kind.parse(given.value)} if given else {}
+
+        below = {path[len(at)] for path in self._given if _is_in(path, at)}
+        if kind.many:
+            paths = [(*at, index) for index in sorted(below)]
+            built = [self.build(kind.part, path) for path in paths]
+            return {field.name: tuple(each for each in built if each)}
+
+        one = self.build(kind.part, at) if below else None
+        return {} if one is None else {field.name: one}
+
+    def _label(self, at: Path) -> str:
+        names = tuple(step for step in at if isinstance(step, str))
+        setting = self._settings.get(names)
+        if setting is None:
+            return ".".join(names)
+
+        indexes = [step for step in at if isinstance(step, int)]
+        given = self._given.get(at)
+        where = given.where if given else setting.variable(*indexes)
+        return f"{setting.spell(*indexes)} ({where})"
+
+
+def _is_in(path: Path, group: Path) -> bool:
+    return path[: len(group)] == group

@@ -1,0 +1,378 @@
+"""
+The config classes: plain frozen objects that need no driver.
+
+Their `Attributes` sections are the text of the configuration reference.
+"""
+
+from __future__ import annotations
+
+import os
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import attrs
+
+from auditlog.errors import ClusterNotFoundError
+
+from . import connections, kinds
+from .load import load, load_env, load_file
+from .secret import Secret  # noqa: TC001 (for `get_type_hints()`)
+from .settings import about, check
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+@attrs.frozen(kw_only=True)
+class TopicConfig:
+    """
+    How a topic is made that does not exist; an existing one is left as it is.
+
+    Attributes:
+        partition:
+            Number of partitions, from 1; -1 is the broker's default.
+
+        replication_factor:
+            Number of copies of each partition, from 1; -1 is the broker's
+            default. With 1 the loss of one broker loses the topic.
+
+    Raises:
+        ConfigError: If a number is 0, below -1 or too large for Kafka.
+
+    .. versionadded:: 0.1.0
+    """
+
+    partition: int = attrs.field(
+        default=1, metadata=about(kinds.count(2**31 - 1))
+    )
+    replication_factor: int = attrs.field(
+        default=1,
+        metadata=about(kinds.count(2**15 - 1), name="replicationFactor"),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+
+_TOPIC_NAME = kinds.text(
+    r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}",
+    "must be 1 to 249 of the characters a-z A-Z 0-9 . _ -, not '.' or '..'",
+    name="topic name",
+)
+
+
+@attrs.frozen(kw_only=True)
+class PublisherConfig:
+    """
+    Where audit events are published; with neither field set, nowhere.
+
+    Attributes:
+        cluster:
+            ID of the cluster that has the topic. It need not be known yet:
+            events wait until it is.
+
+        topic_name:
+            Name of the topic, as in ``_conduktor_console_audit_log``. Set
+            both or neither.
+
+        topic_config: How the topic is made if it does not exist.
+
+    Raises:
+        ConfigError: If only one of both is set, or the name is no topic's.
+
+    .. versionadded:: 0.1.0
+    """
+
+    cluster: str | None = attrs.field(
+        default=None, metadata=about(kinds.text(), needs="topic_name")
+    )
+    topic_name: str | None = attrs.field(
+        default=None,
+        metadata=about(_TOPIC_NAME, name="topicName", needs="cluster"),
+    )
+    topic_config: TopicConfig = attrs.field(
+        default=TopicConfig(),
+        metadata=about(kinds.part(TopicConfig), name="topicConfig"),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+
+@attrs.frozen(kw_only=True)
+class ClusterConfig:
+    """
+    A Kafka cluster and how to reach it.
+
+    Attributes:
+        id: The ID by which the publisher's *cluster* finds it.
+
+        name: A name for people; the ID by default.
+
+        bootstrap_servers:
+            Addresses to begin with. Any one that answers is enough.
+
+        properties:
+            Java client properties, one a line. Only
+            ``security.protocol=PLAINTEXT`` is supported yet; others are
+            refused.
+
+    Raises:
+        ConfigError: If a value is empty or malformed.
+
+    .. versionadded:: 0.1.0
+    """
+
+    id: str = attrs.field(metadata=about(kinds.text()))
+    name: str = attrs.field(
+        default=attrs.Factory(lambda self: self.id, takes_self=True),
+        metadata=about(kinds.text()),
+    )
+    bootstrap_servers: tuple[str, ...] = attrs.field(
+        converter=kinds.split_addresses,
+        metadata=about(kinds.ADDRESSES, name="bootstrapServers"),
+    )
+    properties: Secret | None = attrs.field(
+        default=None,
+        converter=attrs.converters.optional(connections.keep_secret),
+        metadata=about(connections.CLIENT_PROPERTIES),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+
+@attrs.frozen(kw_only=True)
+class DatabaseConfig:
+    """
+    The PostgreSQL database that keeps the events.
+
+    Attributes:
+        url:
+            ``postgresql://user:password@host:5432/name?sslmode=require``,
+            with several hosts if need be. Special characters in user and
+            password are percent-encoded. Printed without either.
+
+        schema:
+            Name of the schema that holds the tables: letters, digits and
+            ``_``, at most 63, not beginning with ``pg_``.
+
+        create_schema:
+            Whether to create the schema and its tables if they are absent.
+            They are never upgraded by themselves.
+
+        prepare:
+            Whether to use prepared statements. Switch them off behind a
+            pooler that cannot take them.
+
+        connection_timeout: Longest wait for a connection, in seconds.
+
+    Raises:
+        ConfigError: If a value is malformed; never shows the URL.
+
+    .. versionadded:: 0.1.0
+    """
+
+    url: Secret = attrs.field(
+        converter=connections.keep_secret,
+        repr=connections.show_url,
+        metadata=about(connections.POSTGRES_URL),
+    )
+    schema: str = attrs.field(
+        default="audit",
+        metadata=about(
+            kinds.text(
+                "(?!pg_)[A-Za-z_][A-Za-z0-9_]{0,62}",
+                "must be letters, digits and _, at most 63, and not pg_...",
+            )
+        ),
+    )
+    create_schema: bool = attrs.field(default=True, metadata=about(kinds.FLAG))
+    prepare: bool = attrs.field(default=True, metadata=about(kinds.FLAG))
+    connection_timeout: float = attrs.field(
+        default=10.0, metadata=about(kinds.SECONDS)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+
+@attrs.frozen(kw_only=True)
+class RelayConfig:
+    """
+    How events come from the journal to the topic.
+
+    Attributes:
+        run:
+            Whether this process relays. Where several do, one at a time
+            ships; servers that fork workers may leave it to a process of
+            its own.
+
+    Raises:
+        ConfigError: If *run* is no `bool`.
+
+    .. versionadded:: 0.1.0
+    """
+
+    run: bool = attrs.field(default=True, metadata=about(kinds.FLAG))
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+
+@attrs.frozen(kw_only=True)
+class AuditLogConfig:
+    """
+    All that an audit log needs to know.
+
+    Build it from parts, or load it with :meth:`from_env`, :meth:`from_file`
+    or :meth:`from_mapping`. Loading changes nothing outside the object, and
+    a change of the environment changes no object.
+
+    Attributes:
+        database: The database that keeps the events, if any.
+
+        clusters: The known Kafka clusters, each with an ID of its own.
+
+        publisher: Where events are published.
+
+        relay: How they get there.
+
+        codec:
+            How events are written: ``cloudevents``, or ``conduktor`` for
+            the envelope that Conduktor Console writes.
+
+    Raises:
+        ConfigError:
+            If a value has the wrong type, two clusters have one ID, or
+            *codec* is unknown.
+
+    .. versionadded:: 0.1.0
+    """
+
+    database: DatabaseConfig | None = attrs.field(
+        default=None, metadata=about(kinds.part(DatabaseConfig))
+    )
+    clusters: tuple[ClusterConfig, ...] = attrs.field(
+        default=(),
+        converter=kinds.keep_tuple,
+        metadata=about(kinds.parts(ClusterConfig)),
+    )
+    publisher: PublisherConfig = attrs.field(
+        default=PublisherConfig(),
+        metadata=about(
+            kinds.part(PublisherConfig),
+            name="audit_log_publisher",
+            strict=True,
+        ),
+    )
+    relay: RelayConfig = attrs.field(
+        default=RelayConfig(),
+        metadata=about(kinds.part(RelayConfig), own=True, strict=True),
+    )
+    codec: Literal["cloudevents", "conduktor"] = attrs.field(
+        default="cloudevents",
+        metadata=about(kinds.choice("cloudevents", "conduktor"), own=True),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """
+        Load from environment variables.
+
+        If ``CDK_IN_CONF_FILE`` is set, that file is read first; variables
+        win over it. Nothing set is an empty config and no error.
+
+        Args:
+            environ: The variables; `os.environ` by default.
+
+        Raises:
+            ConfigError: If anything is wrong, with all that is.
+
+            MissingExtraError:
+                If the file is YAML and PyYAML is not installed.
+        """
+        return load_env(cls, os.environ if environ is None else environ)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        environ: Mapping[str, str] | None = None,
+    ) -> Self:
+        """
+        Load from a YAML or TOML file, with variables that win over it.
+
+        Args:
+            path:
+                The file, of at most 1 MiB; its suffix says which it is:
+                ``.yaml``, ``.yml`` or ``.toml``.
+
+            environ: The variables; `os.environ` by default.
+
+        Raises:
+            ConfigError:
+                If the file cannot be read or anything is wrong, with all
+                that is.
+
+            MissingExtraError:
+                If the file is YAML and PyYAML is not installed.
+        """
+        return load_file(cls, path, os.environ if environ is None else environ)
+
+    @classmethod
+    def from_mapping(
+        cls,
+        mapping: Mapping[str, Any],
+        environ: Mapping[str, str] = _NO_VARIABLES,
+    ) -> Self:
+        """
+        Load from a mapping of the same form as a file.
+
+        Args:
+            mapping: What a file would hold.
+
+            environ: Variables that win over it; none by default.
+
+        Raises:
+            ConfigError: If anything is wrong, with all that is.
+        """
+        return load(cls, mapping, "the mapping", environ)
+
+    def cluster(self, id: str) -> ClusterConfig:  # noqa: A002
+        """
+        The cluster with that *id*.
+
+        Raises:
+            ClusterNotFoundError: If none has it.
+        """
+        for each in self.clusters:
+            if each.id == id:
+                return each
+        raise ClusterNotFoundError(id, [each.id for each in self.clusters])
