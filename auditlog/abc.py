@@ -12,7 +12,7 @@ import re
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -513,7 +513,7 @@ class Exporter(Protocol):
     """
 
     def export(
-        self, events: Iterable[Record | AuditEvent], target: object, /
+        self, events: Iterable[Record | AuditEvent], target: Any, /
     ) -> object:
         """
         Write *events* to *target* and report what was written.

@@ -109,8 +109,9 @@ class Worker:
                 if not receipt.done():
                     self._buffer.refuse(receipt, error)
         finally:
-            self._buffer.leave(batch)
+            # Before flush() goes on, so that what it raises was logged.
             self._tell_refused()
+            self._buffer.leave(batch)
 
     def _write(self, batch: list[PendingReceipt]) -> None:
         """

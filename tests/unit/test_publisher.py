@@ -148,12 +148,13 @@ class TestPublish:
 
         def call():
             try:
-                publisher.publish(make_event(), timeout=0.05)
+                publisher.publish(make_event(), timeout=2)
             except SinkTimeoutError as exc:
                 error.append(exc)
 
         thread = threading.Thread(target=call)
         thread.start()
+        sink.arrived.acquire()
         thread.join()
         sink.flow()
         publisher.flush()
