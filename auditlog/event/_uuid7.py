@@ -1,0 +1,104 @@
+"""
+Version 7 UUIDs (RFC 9562) that never go back within a process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from typing import TYPE_CHECKING
+from uuid import UUID, SafeUUID
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_set = object.__setattr__
+_UNKNOWN = SafeUUID.unknown
+_VERSION_AND_VARIANT = 7 << 76 | 2 << 62
+_COUNTER_BITS = 42
+_LOW_BITS = 30
+_TAIL_BITS = 32
+
+_LOW = (1 << _LOW_BITS) - 1
+_TAIL = (1 << _TAIL_BITS) - 1
+_START = (1 << _COUNTER_BITS - 1) - 1
+
+
+class UUID7Source:
+    """
+    Makes ids that sort by time and, within one source, by the order of calls.
+
+    48 bits of Unix milliseconds, a counter of 42 bits that starts at random
+    in each millisecond (its first bit at zero) and 32 random bits: method 1
+    of RFC 9562 section 6.2. If the clock goes back, the last millisecond goes
+    on. Safe to call from several threads.
+
+    Args:
+        clock: Nanoseconds since 1970.
+
+        random: Random bytes of a wanted number; must not repeat after a fork.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._clock = clock
+        self._random = random
+        self.reset()
+
+    def reset(self) -> None:
+        """
+        Forget the last id, so that a forked child starts on its own.
+        """
+        self._lock = threading.Lock()
+        self._millisecond = -1
+        self._counter = 0
+
+    def __call__(self) -> UUID:
+        """
+        Return the next id.
+        """
+        now = self._clock() // 1_000_000
+        noise = int.from_bytes(self._random(10), "big")
+        tail = noise & _TAIL
+        with self._lock:
+            millisecond, counter = self._step(now, noise >> _TAIL_BITS)
+        return _uuid(
+            millisecond << 80
+            | counter >> _LOW_BITS << 64
+            | (counter & _LOW) << _TAIL_BITS
+            | tail
+            | _VERSION_AND_VARIANT
+        )
+
+    def _step(self, now: int, noise: int) -> tuple[int, int]:
+        if now > self._millisecond:
+            self._millisecond = now
+            self._counter = noise & _START
+        else:
+            self._counter += 1
+            if self._counter >> _COUNTER_BITS:
+                self._millisecond += 1
+                self._counter = 0
+        return self._millisecond, self._counter
+
+
+def _uuid(number: int) -> UUID:
+    # What UUID(int=number) does, without its checks: 0.4 instead of 0.7 µs.
+    made = object.__new__(UUID)
+    _set(made, "int", number)
+    _set(made, "is_safe", _UNKNOWN)
+    return made
+
+
+uuid7 = UUID7Source()
+os.register_at_fork(after_in_child=uuid7.reset)
