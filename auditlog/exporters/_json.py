@@ -1,0 +1,103 @@
+"""
+Events as JSON, each exactly as it is stored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from ._base import FileExporter
+
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from auditlog.abc import Record
+
+    from ._base import Tally
+
+
+@attrs.frozen(kw_only=True)
+class JSONExporter(FileExporter):
+    """
+    Writes events as JSON: the stored bytes of each, never decoded.
+
+    A file has UTF-8 without a mark, LF and a final line break. Equal events
+    give equal files, compressed too.
+
+    Attributes:
+        framing:
+            ``"lines"`` writes one event a line (JSON Lines, NDJSON), which
+            is what log shippers read; ``"array"`` one JSON array, one event
+            a line too.
+
+        compression:
+            ``"infer"`` compresses a path that ends in ``.gz``, ``"gzip"``
+            always, None never.
+
+        compression_level:
+            From 0 to 9; None is 1, which is several times as fast as 9 and
+            makes files a fifth larger.
+
+    Raises:
+        ConfigError: If a setting is none of those named.
+
+    .. versionadded:: 0.1.0
+    """
+
+    framing: Literal["lines", "array"] = "lines"
+
+    def _mistakes(self) -> Iterator[str]:
+        yield from super()._mistakes()
+        if self.framing not in {"lines", "array"}:
+            yield (
+                f"'framing' must be 'lines' or 'array' (got {self.framing!r})"
+            )
+
+    def _chunks(
+        self, batches: Iterator[list[Record]], tally: Tally
+    ) -> Generator[bytes]:
+        if self.framing == "lines":
+            return _lines(batches, tally)
+        return _array(batches, tally)
+
+
+def _lines(batches: Iterator[list[Record]], tally: Tally) -> Generator[bytes]:
+    for bodies in _bodies(batches, tally):
+        yield b"\n".join([*bodies, b""])
+
+
+def _array(batches: Iterator[list[Record]], tally: Tally) -> Generator[bytes]:
+    start = b"[\n"
+    for bodies in _bodies(batches, tally):
+        yield start + b",\n".join(bodies)
+        start = b",\n"
+    yield b"[\n]\n" if start == b"[\n" else b"\n]\n"
+
+
+def _bodies(
+    batches: Iterator[list[Record]], tally: Tally
+) -> Iterator[list[bytes]]:
+    mended = 0
+    for records in batches:
+        bodies = [record.body for record in records]
+        joined = b"".join(bodies)
+        if b"\n" in joined or b"\r" in joined:
+            mended += sum(b"\n" in body or b"\r" in body for body in bodies)
+            bodies = [_on_one_line(body) for body in bodies]
+        tally.count(records)
+        if bodies:
+            yield bodies
+    if mended:
+        tally.warnings.append(
+            f"{mended:,} events had line breaks between their members, "
+            "written as blanks"
+        )
+
+
+def _on_one_line(body: bytes) -> bytes:
+    # In JSON raw line breaks stand only between tokens, where a blank means
+    # the same.
+    return body.replace(b"\n", b" ").replace(b"\r", b" ")
