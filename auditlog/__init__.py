@@ -34,6 +34,7 @@ from auditlog.exporters import (
     ExportReport,
     JSONExporter,
     JSONLinesReader,
+    read_csv,
 )
 from auditlog.kafka import KafkaReader, KafkaSink
 from auditlog.memory import InMemoryReader, InMemorySink
@@ -77,6 +78,7 @@ __all__ = [
     "TopicConfig",
     "context",
     "event_type",
+    "read_csv",
 ]
 
 

@@ -394,11 +394,12 @@ class EventQuery:
         )
 
     def _matches_event(self, event: AuditEvent) -> bool:
+        actor = event.actor.id if event.actor else None
         return (
             (self.since is None or self.since <= event.occurred_at)
             and (self.until is None or event.occurred_at < self.until)
             and _is_one_of(event.outcome, self.outcomes)
-            and _is_one_of(event.actor.id if event.actor else None, self.actors)
+            and _is_one_of(actor, self.actors)
             and _is_one_of(event.tenant, self.tenants)
             and _fits(event.event_type, self._event_types)
             and _fits(

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from auditlog._engine.receipt import Gate, PendingReceipt, Receipt, wake
+from auditlog._engine.receipt import Gate, PendingReceipt, wake
 from auditlog.errors import PublisherClosedError, SinkError
 
 
@@ -114,7 +114,7 @@ class Buffer:
             receipt.withdrawn = True
             if receipt.at_sink:
                 return False
-            waiters = self._decide(receipt, error)
+            waiters = self._decide([receipt], error)
             watchers, self._watchers = self._watchers, []
         wake([*waiters, *watchers])
         return True
@@ -182,10 +182,10 @@ class Buffer:
         waiters = []
         with self.lock:
             for receipt in batch:
-                if receipt.done():
+                if receipt.record is None:
                     continue
                 if receipt.withdrawn:
-                    waiters += self._decide(receipt, _given_up(receipt))
+                    waiters += self._decide([receipt], _given_up(receipt))
                     continue
                 receipt.at_sink = True
                 wanted.append(receipt)
@@ -196,13 +196,9 @@ class Buffer:
         """
         All of *batch* are stored.
         """
-        waiters = []
         with self.lock:
             self.last_error = None
-            for receipt in batch:
-                waiters += self._decide(
-                    receipt, Receipt(event_id=receipt.event_id, sink=self.sink)
-                )
+            waiters = self._decide(batch, None)
         wake(waiters)
 
     def refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
@@ -212,7 +208,7 @@ class Buffer:
         with self.lock:
             if not receipt.urgent and len(self._unseen) < MAX_UNSEEN:
                 self._unseen[receipt.event_id] = error
-            waiters = self._decide(receipt, error)
+            waiters = self._decide([receipt], error)
         wake(waiters)
 
     def put_back(
@@ -237,7 +233,7 @@ class Buffer:
                 receipt.at_sink = False
                 if receipt.withdrawn or (hopeless and receipt.urgent):
                     waiters += self._decide(
-                        receipt, hopeless or _given_up(receipt)
+                        [receipt], hopeless or _given_up(receipt)
                     )
         wake(waiters)
 
@@ -252,14 +248,15 @@ class Buffer:
         wake(watchers)
 
     def _decide(
-        self, receipt: PendingReceipt, outcome: Receipt | SinkError
+        self, receipts: Iterable[PendingReceipt], error: SinkError | None
     ) -> list[Gate | asyncio.Future[None]]:
-        if receipt.record is None:
-            return []
-
-        self.events -= 1
-        self.bytes -= len(receipt.record.body)
-        return receipt.decide(outcome)
+        waiters: list[Gate | asyncio.Future[None]] = []
+        for receipt in receipts:
+            if receipt.record is not None:
+                self.events -= 1
+                self.bytes -= len(receipt.record.body)
+                waiters += receipt.decide(error)
+        return waiters
 
     # How it ends
 
@@ -277,10 +274,8 @@ class Buffer:
         """
         Give up all that isn't decided on; what is at the sink may be stored.
         """
-        waiters = []
         with self.lock:
-            for receipt in [*self._batch, *self._queue]:
-                waiters += self._decide(receipt, error)
+            waiters = self._decide([*self._batch, *self._queue], error)
         wake(waiters)
 
     def wait_passed(self, mark: int, deadline: float) -> int:

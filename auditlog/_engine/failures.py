@@ -105,7 +105,10 @@ class FailureLog:
 
     def _say(self, error: Exception, reason: str) -> None:
         waiting = self._waiting()
-        extra = {"auditlog_by": self._who, "auditlog_waiting": waiting}
+        extra: dict[str, object] = {
+            "auditlog_by": self._who,
+            "auditlog_waiting": waiting,
+        }
         known = None
         if isinstance(error, ClusterNotFoundError):
             known = extra["auditlog_known_clusters"] = error.known

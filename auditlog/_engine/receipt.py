@@ -18,7 +18,7 @@ from auditlog.errors import SinkTimeoutError
 if TYPE_CHECKING:
     import asyncio
 
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
     from uuid import UUID
 
     from auditlog._engine.buffer import Buffer
@@ -107,7 +107,7 @@ class PendingReceipt:
 
     __slots__ = (
         "_buffer",
-        "_outcome",
+        "_error",
         "_waiters",
         "at_sink",
         "event_id",
@@ -120,19 +120,20 @@ class PendingReceipt:
         self, record: Record, buffer: Buffer, *, urgent: bool
     ) -> None:
         self.event_id = record.event_id
+        # None once it is decided on, so that memory is free at once.
         self.record: Record | None = record
         self.urgent = urgent
         self.withdrawn = False
         self.at_sink = False
         self._buffer = buffer
-        self._outcome: Receipt | SinkError | None = None
+        self._error: SinkError | None = None
         self._waiters: list[Gate | asyncio.Future[None]] | None = None
 
     def done(self) -> bool:
         """
         Whether the event is stored or given up.
         """
-        return self._outcome is not None
+        return self.record is None
 
     def result(self, timeout: float | None = None) -> Receipt:
         """
@@ -153,8 +154,7 @@ class PendingReceipt:
         if error is not None:
             raise error
 
-        assert isinstance(self._outcome, Receipt)
-        return self._outcome
+        return Receipt(event_id=self.event_id, sink=self._buffer.sink)
 
     def exception(self, timeout: float | None = None) -> SinkError | None:
         """
@@ -170,17 +170,15 @@ class PendingReceipt:
             raise SinkTimeoutError(
                 f"event {self.event_id} is not stored yet after {timeout:g} s"
             )
-        if isinstance(self._outcome, Receipt):
-            return None
-
-        self._buffer.seen(self)
-        return self._outcome
+        if self._error is not None:
+            self._buffer.seen(self)
+        return self._error
 
     def wait(self, timeout: float | None) -> bool:
         """
         Wait until the event is decided on; whether it is.
         """
-        if self._outcome is not None:
+        if self.record is None:
             return True
 
         gate = Gate()
@@ -191,7 +189,7 @@ class PendingReceipt:
         Have *waiter* woken when the event is decided on; False if it is.
         """
         with self._buffer.lock:
-            if self._outcome is not None:
+            if self.record is None:
                 return False
 
             if self._waiters is None:
@@ -200,15 +198,18 @@ class PendingReceipt:
             return True
 
     def decide(
-        self, outcome: Receipt | SinkError
-    ) -> list[Gate | asyncio.Future[None]]:
+        self, error: SinkError | None
+    ) -> Sequence[Gate | asyncio.Future[None]]:
         """
         Set the outcome, under the buffer's lock; who has to be woken.
+
+        Args:
+            error: None if the event is stored.
         """
-        self._outcome = outcome
+        self._error = error
         self.record = None
         waiters, self._waiters = self._waiters, None
-        return waiters or []
+        return waiters or ()
 
     def __await__(self) -> Generator[object, None, Receipt]:
         """
@@ -224,10 +225,10 @@ class PendingReceipt:
     def __repr__(self) -> str:
         state = (
             "pending"
-            if self._outcome is None
+            if self.record is not None
             else "stored"
-            if isinstance(self._outcome, Receipt)
-            else type(self._outcome).__name__
+            if self._error is None
+            else type(self._error).__name__
         )
         return f"<PendingReceipt {self.event_id} {state}>"
 

@@ -19,8 +19,9 @@ from auditlog.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from auditlog._engine.failures import FailureLog
     from tenacity import RetryCallState, Retrying
+
+    from auditlog._engine.failures import FailureLog
 
 
 T = TypeVar("T")

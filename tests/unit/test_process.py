@@ -37,6 +37,7 @@ def event(n):
     )
 
 path = sys.argv[1]
+interrupt = signal.default_int_handler
 """
 
 
@@ -67,11 +68,7 @@ class TestExit:
             ("sys.exit(3)", 3),
             ("raise RuntimeError", 1),
             # A shell's background job ignores it, and so would we.
-            (
-                "signal.signal(2, signal.default_int_handler); "
-                "os.kill(os.getpid(), 2); time.sleep(60)",
-                1,
-            ),
+            ("signal.signal(2, interrupt); signal.raise_signal(2)", 1),
         ],
         ids=["normal", "sys.exit", "exception", "SIGINT"],
     )

@@ -14,7 +14,6 @@ from auditlog.errors import (
     ClusterNotFoundError,
     DeliveryTimeoutError,
     EventRefusedError,
-    JournalError,
     SinkSetupError,
 )
 from auditlog.memory import InMemorySink
@@ -190,7 +189,9 @@ class TestRefusal:
         poison = expected[4]
         sink.refuse(
             lambda r: (
-                EventRefusedError("too large") if r.event_id == poison else None
+                EventRefusedError("too large")
+                if r.event_id == poison
+                else None
             )
         )
         with caplog.at_level(logging.ERROR, "auditlog.relay"):
@@ -274,11 +275,11 @@ class TestTrouble:
         wait_until(lambda: "works again" in caplog.text)
 
         error, second, again = caplog.records
-        assert (
-            "ERROR",
+        assert "ERROR" == error.levelname
+        assert error.getMessage() == (
             "Failed to publish audit log event: Not found. "
-            "Could not find cluster my-kafka-cluster",
-        ) == (error.levelname, error.getMessage())
+            "Could not find cluster my-kafka-cluster"
+        )
         assert (3, ("a", "b")) == (
             error.auditlog_waiting,
             error.auditlog_known_clusters,
