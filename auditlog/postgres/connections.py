@@ -1,0 +1,258 @@
+"""
+Lends connections to the database, and knows when not to trust one.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+
+from collections import deque
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import psycopg
+
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
+
+from auditlog._engine.process import park, tell_after_fork
+from auditlog.errors import ConfigError
+
+from .errors import translate
+
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from auditlog.config import DatabaseConfig
+
+    from .order import Mark
+
+
+T = TypeVar("T")
+
+# Most connections that are kept for later.
+_MOST_IDLE = 4
+
+_CAN_CANCEL = psycopg.capabilities.has_cancel_safe()
+
+# Where the URL says nothing else: a server that vanished without a word is
+# noticed within a minute, not after the two hours of the kernel's default.
+_DEFAULTS = {
+    "application_name": "auditlog",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """
+    A connection that does not wait for an answer for ever.
+
+    Attributes:
+        patience: Longest wait for an answer, in seconds.
+
+        marks: What the order of events knows of this server; see `Order`.
+    """
+
+    patience: float = 0.0
+    marks: list[Mark]
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        Wait for *gen* as psycopg does, but at most *patience* seconds.
+        """
+        return super().wait(_within(gen, self.patience), *args, **kwargs)
+
+    def ask(self, query: str, **params: object) -> list[tuple[Any, ...]]:
+        """
+        The rows that a *query* gives, with binary values.
+        """
+        return self.send(query, **params).fetchall()
+
+    def send(
+        self, query: str, **params: object
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        """
+        Execute a *query* of ours.
+        """
+        return self.execute(query.encode(), params, binary=True)
+
+    def run(self, script: str) -> None:
+        """
+        Execute statements without parameters, in one round trip.
+        """
+        self.execute(script.encode(), prepare=False)
+
+    def settle(self) -> None:
+        """
+        End what an error left behind.
+        """
+        status = self.info.transaction_status
+        if status == TransactionStatus.INERROR:
+            self.rollback()
+        elif status == TransactionStatus.ACTIVE and _CAN_CANCEL:
+            # Nobody waits for the answer: let the server not wait either.
+            self.cancel_safe(timeout=1.0)
+
+    def is_fit(self) -> bool:
+        """
+        Whether it may be used again: idle, and the server said nothing.
+
+        What an idle server sends is its goodbye.
+        """
+        if (
+            self.closed
+            or self.info.transaction_status != TransactionStatus.IDLE
+        ):
+            return False
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+
+def _within(
+    gen: Generator[Any, Any, T], seconds: float
+) -> Generator[Any, Any, T]:
+    deadline = time.monotonic() + seconds
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and seconds and time.monotonic() > deadline:
+                raise psycopg.OperationalError(
+                    f"no answer within {seconds:g} s"
+                )
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+class Connections:
+    """
+    Lends each connection to one user at a time and keeps it for the next.
+
+    Not psycopg_pool: its connections are made by worker threads, which since
+    Python 3.12 cannot be started once the interpreter ends, just when what is
+    left has to be stored; they do not survive a fork either. Here a
+    connection is made by whoever needs it. A sink needs one, and one more for
+    each relay, so only the number that is kept is bounded.
+
+    Args:
+        config: Where the database is.
+
+        timeout: Longest wait for an answer, in seconds; 0 waits for ever.
+    """
+
+    def __init__(self, config: DatabaseConfig, *, timeout: float) -> None:
+        self._idle: deque[Connection] = deque()
+        self._closed = False
+        self._timeout = timeout
+        self._url = config.url.reveal()
+        self._prepare_threshold = 5 if config.prepare else None
+        given = _parsed(self._url)
+        defaults = {
+            **_DEFAULTS,
+            "connect_timeout": max(round(config.connection_timeout), 1),
+        }
+        self._options: dict[str, Any] = {
+            name: value
+            for name, value in defaults.items()
+            if name not in given
+        }
+        self.where = _where(given)
+        tell_after_fork(self)
+
+    @contextmanager
+    def lend(self, doing: str) -> Iterator[Connection]:
+        """
+        A connection in autocommit mode, for one user at a time.
+
+        Args:
+            doing: What it is for, to begin an error's message with.
+
+        Raises:
+            SinkError: For any error of the driver, see `translate`.
+        """
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            except psycopg.errors.ReadOnlySqlTransaction:
+                connection.close()  # the next may lead to the primary
+                raise
+            finally:
+                self._give_back(connection)
+        except psycopg.Error as exc:
+            what = f"can't {doing} in PostgreSQL {self.where}"
+            raise translate(exc, what) from exc
+
+    def _take(self) -> Connection:
+        with suppress(IndexError):
+            while not (connection := self._idle.pop()).is_fit():
+                connection.close()
+            return connection
+        return self._connect()
+
+    def _connect(self) -> Connection:
+        connection = Connection.connect(
+            self._url,
+            autocommit=True,
+            prepare_threshold=self._prepare_threshold,
+            client_encoding="utf8",
+            **self._options,
+        )
+        connection.patience = self._timeout
+        connection.marks = []
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        with suppress(psycopg.Error):
+            connection.settle()
+        full = self._closed or len(self._idle) >= _MOST_IDLE
+        if full or not connection.is_fit():
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """
+        Close what is idle, and what is lent as soon as it is given back.
+        """
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def after_fork(self) -> None:
+        """
+        In the child: leave the parent its connections.
+        """
+        park(self._idle)
+        self._idle = deque()
+
+    def __del__(self) -> None:
+        """
+        Say goodbye to the server, if the owner did not.
+        """
+        for connection in getattr(self, "_idle", ()):
+            connection.close()
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    try:
+        return conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # What libpq says may quote a part of the password.
+        mistake = "database.url is no PostgreSQL URL that libpq understands"
+        raise ConfigError([mistake]) from None
+
+
+def _where(given: dict[str, Any]) -> str:
+    hosts = str(given.get("host") or "localhost").split(",")
+    ports = str(given.get("port") or "5432").split(",") * len(hosts)
+    places = ",".join(map(":".join, zip(hosts, ports, strict=False)))
+    name = given.get("dbname") or given.get("user") or "the default"
+    return f"database {name!r} at {places}"

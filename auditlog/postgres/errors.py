@@ -1,0 +1,146 @@
+"""
+What becomes of psycopg's errors.
+
+Messages name the place, SQLSTATE and constraint. They never hold DETAIL,
+parameters or a value: those stay in ``__cause__``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auditlog.errors import (
+    EventRefusedError,
+    SinkError,
+    SinkSetupError,
+    SinkUnavailableError,
+)
+
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class LockedError(SinkUnavailableError):
+    """
+    Another open transaction holds what is needed.
+    """
+
+
+# By SQLSTATE, or else by its class. What is in neither table is taken for a
+# fault of the set-up: no event may be given up for a fault not its own.
+_KINDS: dict[str, type[SinkError]] = {
+    "08": SinkUnavailableError,  # connection
+    "22": EventRefusedError,  # data
+    "23": EventRefusedError,  # integrity
+    "23505": SinkSetupError,  # not the id: see its way out
+    "25": SinkUnavailableError,  # transaction state, such as its timeouts
+    "25006": SinkSetupError,
+    "40": SinkUnavailableError,  # rolled back: serialization, deadlock
+    "44": EventRefusedError,  # WITH CHECK OPTION
+    "53": SinkUnavailableError,  # resources: disk, memory, connections
+    "54": EventRefusedError,  # limits, such as an index's longest value
+    "55006": SinkUnavailableError,  # object in use
+    "55P03": LockedError,
+    "57": SinkUnavailableError,  # shutdown, recovery, cancelled
+    "57P04": SinkSetupError,  # database dropped
+    "58": SinkUnavailableError,  # I/O
+    "P0": EventRefusedError,  # raised by a trigger of the user's
+    "XX": SinkUnavailableError,  # internal
+    "XX001": SinkSetupError,  # corrupted
+    "XX002": SinkSetupError,
+}
+
+# What the server says of these classes holds names and numbers, no values.
+_QUOTABLE = {"08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58"}
+
+_CREATE = "create the tables with the SQL of auditlog.postgres.schema_sql()"
+_OTHERS = "the schema holds tables of others; name another in database.schema"
+_WAYS_OUT = {
+    "23505": (
+        "the sequence is behind its table, restored without it; set it "
+        "to the highest seq with setval()"
+    ),
+    "25006": (
+        "connect to the primary, for instance with several hosts and "
+        "target_session_attrs=read-write in database.url"
+    ),
+    "26000": "behind a pooler set database.prepare to false",
+    "3F000": _CREATE,
+    "42501": "let the owner of the tables grant it",
+    "42703": "the tables are not those of auditlog.postgres.schema_sql()",
+    "42710": _OTHERS,
+    "42723": _OTHERS,
+    "42P01": _CREATE,
+    "42P05": "behind a pooler set database.prepare to false",
+    "42P07": _OTHERS,
+    "53100": "free disk space on the server",
+    "53300": "close other connections or raise max_connections",
+    "55P03": "it is tried again; end the transaction that holds it",
+}
+
+# A server that refuses a connection gives libpq no SQLSTATE, only a sentence.
+_REFUSALS = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "is not permitted to log in",
+    "permission denied for database",
+    '" does not exist',
+    "certificate",
+    "server does not support SSL",
+)
+
+
+def translate(exc: psycopg.Error, what: str) -> SinkError:
+    """
+    The error of ours for *exc*.
+
+    Args:
+        exc: Any error of psycopg.
+
+        what: Begins the message: what couldn't be done, and where.
+
+    Returns:
+        `SinkUnavailableError` if trying again helps, `SinkSetupError` if
+        somebody has to do something about it, `EventRefusedError` if it is
+        about what was to be stored.
+    """
+    if exc.sqlstate is None:
+        return _of_driver(exc, what)
+
+    state = exc.sqlstate
+    kind = _KINDS.get(state) or _KINDS.get(state[:2]) or SinkSetupError
+    return kind(f"{what}: {_reason(exc, state)}{_way_out(state)}")
+
+
+def _reason(exc: psycopg.Error, state: str) -> str:
+    said = exc.diag.message_primary if state[:2] in _QUOTABLE else None
+    constraint = exc.diag.constraint_name
+    named = f", constraint {constraint!r}" if constraint else ""
+    return f"{said or type(exc).__name__} (SQLSTATE {state}{named})"
+
+
+def _way_out(state: str) -> str:
+    way = _WAYS_OUT.get(state)
+    return f"; {way}" if way else ""
+
+
+def _of_driver(exc: psycopg.Error, what: str) -> SinkError:
+    """
+    The error for one that did not come from an SQL statement.
+    """
+    from psycopg import (  # noqa: PLC0415 - loaded by whoever raised
+        DataError,
+        InterfaceError,
+        OperationalError,
+    )
+
+    if isinstance(exc, DataError):
+        return EventRefusedError(f"{what}: a value has no form there")
+    if isinstance(exc, (OperationalError, InterfaceError)):
+        said = " ".join(str(exc).split())
+        refused = any(text in said for text in _REFUSALS)
+        kind = SinkSetupError if refused else SinkUnavailableError
+        return kind(f"{what}: {said or type(exc).__name__}")
+    return SinkSetupError(f"{what}: {type(exc).__name__}")

@@ -1,0 +1,257 @@
+"""
+Gives stored events their place in the one gapless order.
+"""
+
+from __future__ import annotations
+
+import time
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import attrs
+
+from auditlog.errors import JournalError, SinkTimeoutError
+
+
+if TYPE_CHECKING:
+    import logging
+
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from .connections import Connection
+
+
+# Most events that get their place in one transaction.
+_LIMIT = 10_000
+# Most marks that are kept; when full, no new one is set until one is passed.
+_MARKS = 64
+# Seconds between two looks of somebody who waits.
+_PAUSE = 0.01
+
+_BEGIN = """
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL synchronous_commit = on;
+SET LOCAL lock_timeout = '1s'
+"""
+
+
+class State(NamedTuple):
+    """
+    How far numbers are drawn and the order has come.
+
+    Attributes:
+        drawn: The last *seq* that any transaction, open or not, has drawn.
+
+        last_seq: Up to here, every event is in the order.
+
+        size: The number of events in the order.
+
+        server: When the server was started, to tell one from another.
+    """
+
+    drawn: int
+    last_seq: int
+    size: int
+    server: datetime
+
+
+@attrs.define
+class Mark:
+    """
+    What was known at one moment.
+
+    Attributes:
+        drawn: Numbers up to here were drawn.
+
+        writers:
+            The transactions, of those that had written an event and were
+            open then, that still are. Once there is none, no event up to
+            *drawn* can come any more.
+
+        server: Of which server this is true.
+
+        at: When it was; seconds of a monotonic clock.
+    """
+
+    drawn: int
+    writers: set[str]
+    server: datetime
+    at: float
+
+
+class Order:
+    """
+    Assigns indexes; whoever reads does it first, one at a time.
+
+    See ``docs/explanation/order.md`` for why it is right.
+
+    Args:
+        statements: The SQL.
+
+        schema: Name of the schema.
+
+        logger: Where it is told that a transaction holds the order back.
+
+        warn_after: Seconds until then, and between two warnings.
+    """
+
+    def __init__(
+        self,
+        statements: Mapping[str, str],
+        *,
+        schema: str,
+        logger: logging.Logger,
+        warn_after: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sql = statements
+        self._schema = schema
+        self._logger = logger
+        self._warn_after = warn_after
+        self._clock = clock
+        self._since: float | None = None
+        self._warned = -float("inf")
+
+    @property
+    def held_back(self) -> float:
+        """
+        Seconds for which an open transaction has held the order back.
+        """
+        return 0.0 if self._since is None else self._clock() - self._since
+
+    def advance(self, connection: Connection) -> State:
+        """
+        Give a place to all events that can have one now.
+
+        Raises:
+            JournalError: If the sequence was restored without the table.
+        """
+        state = self._state(connection)
+        if state.drawn == state.last_seq:
+            connection.marks.clear()
+            self._since = None
+            return state
+
+        safe = self._safe(connection, state)
+        self._watch(connection)
+        return self._number(connection, state, safe)
+
+    def wait(self, connection: Connection, timeout: float) -> int:
+        """
+        Wait until all that is stored now has a place; the order's size.
+
+        Raises:
+            SinkTimeoutError: If some has none after *timeout* seconds.
+        """
+        deadline = self._clock() + timeout
+        target = self._state(connection).drawn
+        while (state := self.advance(connection)).last_seq < target:
+            if self._clock() >= deadline:
+                raise SinkTimeoutError(
+                    f"the order of events is held back after {timeout:g} s "
+                    "by an open transaction that wrote one; commit it or "
+                    "roll it back"
+                )
+            time.sleep(_PAUSE)
+        return state.size
+
+    def size(self, connection: Connection) -> int:
+        """
+        The number of events in the order.
+        """
+        return self._state(connection).size
+
+    def _state(self, connection: Connection) -> State:
+        (row,) = connection.ask(self._sql["state"])
+        state = State(*row)
+        if state.drawn < state.last_seq:
+            sequence = f"{self._schema}.event_seq"
+            raise JournalError(
+                f"sequence {sequence} stands at {state.drawn}, but events "
+                f"up to {state.last_seq} are in the order: it was restored "
+                f"without its table; SELECT setval('{sequence}', "
+                f"{state.last_seq})"
+            )
+        return state
+
+    def _safe(self, connection: Connection, state: State) -> int:
+        """
+        The highest number up to which no event can come any more.
+
+        *drawn* was read before this looks for writers, never after: who drew
+        a number up to it held the table's lock by then, and holds it until
+        its commit is visible.
+        """
+        writers = {name for (name,) in connection.ask(self._sql["writers"])}
+        marks = connection.marks
+        if marks and (
+            marks[-1].server != state.server or marks[-1].drawn > state.drawn
+        ):
+            marks.clear()
+        if not marks or (
+            len(marks) < _MARKS and marks[-1].drawn < state.drawn
+        ):
+            marks.append(
+                Mark(state.drawn, set(writers), state.server, self._clock())
+            )
+        for mark in marks:
+            mark.writers &= writers
+        safe = max((m.drawn for m in marks if not m.writers), default=0)
+        connection.marks = [mark for mark in marks if mark.drawn > safe]
+        return safe
+
+    def _number(
+        self, connection: Connection, state: State, safe: int
+    ) -> State:
+        if safe <= state.last_seq:
+            return state
+
+        connection.run(_BEGIN)
+        tree = connection.ask(self._sql["lock_tree"])
+        if not tree or safe <= tree[0][1]:  # another process is at it
+            connection.run("ROLLBACK")
+            return state
+        ((size, last_seq),) = tree
+        ((size, last_seq),) = connection.ask(
+            self._sql["number"],
+            size=size,
+            last_seq=last_seq,
+            safe=safe,
+            limit=_LIMIT,
+        )
+        connection.run("COMMIT")
+        return state._replace(size=size, last_seq=last_seq)
+
+    def _watch(self, connection: Connection) -> None:
+        """
+        Warn if the same transactions hold the order back for long.
+        """
+        marks = connection.marks
+        self._since = marks[0].at if marks else None
+        if (
+            self.held_back < self._warn_after
+            or self._clock() - self._warned < self._warn_after
+        ):
+            return
+        self._warned = self._clock()
+        self._warn(connection, marks[0])
+
+    def _warn(self, connection: Connection, mark: Mark) -> None:
+        ages = connection.ask(
+            self._sql["writer_ages"], writers=list(mark.writers)
+        )
+        oldest, names = self.held_back, [name for _, name in ages]
+        if ages and ages[0][0] is not None:
+            oldest = ages[0][0]
+        extra: dict[str, Any] = {
+            "auditlog_held_back": oldest,
+            "auditlog_held_by": names,
+        }
+        self._logger.warning(
+            "the order of audit events is held back by a transaction that "
+            "wrote one and is open for %.0f s (%s); commit it or roll it back",
+            oldest,
+            ", ".join(names) or "gone by now",
+            extra=extra,
+        )

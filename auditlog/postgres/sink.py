@@ -1,0 +1,195 @@
+"""
+A sink and journal in a PostgreSQL database.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from auditlog.errors import SinkSetupError
+
+from .batch import Batch
+from .driver import connections
+from .lease import PostgresLease, acquire
+from .order import Order
+from .reader import record
+from .schema import prepare
+from .statements import statements
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from auditlog.abc import Record
+    from auditlog.config import DatabaseConfig
+
+    from .connections import Connection
+
+
+class PostgresSink:
+    """
+    Stores events in a PostgreSQL database; a sink, and a journal for relays.
+
+    What :meth:`write` returned for has survived a crash of the server, as
+    far as its disks keep what they confirmed, and of a standby as far as
+    ``synchronous_commit`` on the server asks for it. Events are stored once
+    by their id, so that writing again after any error is safe.
+
+    Building one neither connects nor blocks; the tables are checked, and
+    created if need be, by whatever is called first. Safe to use from several
+    threads, and in a forked child.
+
+    Args:
+        database: Where the database is, as a config or a URL.
+
+        timeout:
+            Longest wait for an answer of the server, in seconds. Then the
+            connection is given up, and what was asked for may be done.
+
+        lease_ttl:
+            Seconds after which a relay's lease that isn't renewed may be
+            taken by another process.
+
+    Raises:
+        MissingExtraError: If psycopg isn't installed.
+
+        ConfigError: If *database* is no PostgreSQL URL.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self,
+        database: DatabaseConfig | str,
+        /,
+        *,
+        timeout: float = 30.0,
+        lease_ttl: float = 15.0,
+    ) -> None:
+        self._config, self._connections = connections(
+            type(self).__name__, database, timeout=timeout
+        )
+        self.logger = logging.getLogger("auditlog.postgres")
+        self._lease_ttl = lease_ttl
+        self._sql = statements(self._config.schema)
+        self._order = Order(
+            self._sql, schema=self._config.schema, logger=self.logger
+        )
+        self._prepared = False
+
+    @property
+    def held_back(self) -> float:
+        """
+        Seconds for which an open transaction that wrote an event holds back
+        the order of all later ones, as this object last saw it.
+
+        Stored events are safe meanwhile, but relays have to wait for it.
+        """
+        return self._order.held_back
+
+    def write(self, records: Sequence[Record], /) -> None:
+        """
+        Store *records*, each once.
+
+        Raises:
+            PartialWriteError:
+                If some were refused, with a `DuplicateEventError` for an id
+                that is there with another body, or if an open transaction of
+                others holds an id: that event is then neither stored nor
+                failed.
+
+            SinkUnavailableError:
+                If the server is away, shuts down, is out of space, doesn't
+                answer, or an open transaction holds the table. The events
+                may be stored; writing them again stores them once.
+
+            SinkSetupError:
+                If somebody has to mend the tables, the permissions, the
+                server or the address.
+        """
+        Batch(self._lend, self._sql).write(records)
+
+    def read(self, after: int, limit: int, /) -> Sequence[Record]:
+        """
+        The next events behind the index *after*, at most *limit*.
+
+        Gives an index to new events first. While a transaction that wrote
+        an event is open, it holds back all that was stored later.
+
+        Raises:
+            SinkError: As for :meth:`write`.
+
+            JournalError: If the order's tables contradict each other.
+        """
+        with self._lend("read the journal") as connection:
+            if self._order.advance(connection).size <= after:
+                return []
+            rows = connection.ask(
+                self._sql["read_journal"], after=after, limit=limit
+            )
+        return [record(*row) for row in rows]
+
+    def size(self, *, timeout: float | None = None) -> int:
+        """
+        The highest index that is given.
+
+        Args:
+            timeout:
+                None counts what has an index now; a number of seconds waits
+                until all that is stored has one.
+
+        Raises:
+            SinkTimeoutError:
+                If an open transaction still holds events back after
+                *timeout*.
+
+            SinkError: As for :meth:`write`.
+        """
+        with self._lend("read the journal") as connection:
+            if timeout is None:
+                return self._order.size(connection)
+            return self._order.wait(connection, timeout)
+
+    def position(self, relay: str, /) -> int:
+        """
+        How far *relay* has come; 0 if it never ran.
+        """
+        with self._lend(f"read the position of relay {relay!r}") as connection:
+            found = connection.ask(self._sql["position"], relay=relay)
+        return found[0][0] if found else 0
+
+    def lease(self, relay: str, /) -> PostgresLease | None:
+        """
+        Acquire the lease of *relay*, or None while another holder has it.
+        """
+        return acquire(self._lend, self._sql, relay=relay, ttl=self._lease_ttl)
+
+    def close(self) -> None:
+        """
+        Close the connections; safe to call twice.
+        """
+        self._connections.close()
+
+    @contextmanager
+    def _lend(self, doing: str) -> Iterator[Connection]:
+        """
+        A connection to a database that has our tables.
+        """
+        try:
+            with self._connections.lend(doing) as connection:
+                if not self._prepared:
+                    self._prepare(connection)
+                yield connection
+        except SinkSetupError:
+            self._prepared = False
+            raise
+
+    def _prepare(self, connection: Connection) -> None:
+        prepare(connection, self._config, self._connections.where)
+        self._prepared = True
+
+    def __repr__(self) -> str:
+        return f"<PostgresSink {self._connections.where}>"

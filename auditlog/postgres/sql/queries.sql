@@ -1,0 +1,175 @@
+-- What PostgresSink and PostgresReader say to the server.
+--
+-- {schema} stands for the schema. {durably} makes a single statement a durable
+-- transaction that does not wait long for locks, in the one round trip that
+-- it takes anyway: set_config(..., true) is SET LOCAL, and ends with it. A
+-- synchronous_commit that is stronger than 'on' stays as it is.
+
+
+-- insert_one --
+INSERT INTO {schema}.event
+       (id, occurred_at, event_type, actor, resource, outcome, tenant, body)
+SELECT given.*
+  FROM {durably},
+       (VALUES (%(id)b::uuid, %(occurred_at)b::text::timestamptz,
+                %(event_type)b::text, %(actor)b::text, %(resource)b::text,
+                %(outcome)b::text, %(tenant)b::text, %(body)b::bytea)) AS given
+    ON CONFLICT (id) DO NOTHING
+
+-- insert_many --
+-- seq follows the order of the batch; rows go in by id, so that two batches
+-- with the same events in another order cannot lock each other out.
+INSERT INTO {schema}.event
+       (seq, id, occurred_at, event_type, actor, resource, outcome, tenant,
+        body) OVERRIDING SYSTEM VALUE
+SELECT numbered.*
+  FROM (SELECT nextval('{schema}.event_seq') AS seq, batch.*
+          FROM {durably},
+               unnest(%(id)b::uuid[], %(occurred_at)b::text[]::timestamptz[],
+                      %(event_type)b::text[], %(actor)b::text[],
+                      %(resource)b::text[], %(outcome)b::text[],
+                      %(tenant)b::text[], %(body)b::bytea[])
+               AS batch (id)) AS numbered
+ ORDER BY numbered.id, numbered.seq
+    ON CONFLICT (id) DO NOTHING
+
+-- leaves --
+SELECT id, leaf FROM {schema}.event WHERE id = ANY (%(ids)b::uuid[])
+
+
+-- state --
+SELECT sequence.last_value - (NOT sequence.is_called)::int,
+       tree.last_seq, tree.size, pg_postmaster_start_time()
+  FROM {schema}.event_seq AS sequence, {schema}.tree
+
+-- writers --
+-- The transactions that wrote an event and are still open.
+SELECT virtualtransaction
+  FROM pg_locks
+ WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+   AND relation = '{schema}.event'::regclass
+   AND database = (SELECT oid FROM pg_database
+                    WHERE datname = current_database())
+
+-- writer_ages --
+-- Whose age may not be seen by this role has none.
+SELECT extract(epoch FROM clock_timestamp()
+               - coalesce(activity.xact_start, prepared.prepared))::float8,
+       coalesce('backend ' || locks.pid,
+                'prepared transaction ' || prepared.gid, 'unknown')
+  FROM pg_locks AS locks
+  LEFT JOIN pg_stat_activity AS activity ON activity.pid = locks.pid
+  LEFT JOIN pg_locks AS own
+    ON own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
+   AND own.virtualtransaction = locks.virtualtransaction
+  LEFT JOIN pg_prepared_xacts AS prepared
+    ON locks.pid IS NULL AND prepared.transaction = own.transactionid
+ WHERE locks.locktype = 'relation' AND locks.mode = 'RowExclusiveLock'
+   AND locks.granted AND locks.relation = '{schema}.event'::regclass
+   AND locks.virtualtransaction = ANY (%(writers)s)
+ ORDER BY 1 DESC NULLS LAST
+
+-- lock_tree --
+SELECT size, last_seq FROM {schema}.tree FOR UPDATE SKIP LOCKED
+
+-- number --
+WITH next AS (
+    SELECT id, leaf, seq, row_number() OVER (ORDER BY seq) AS place
+      FROM {schema}.event
+     WHERE seq > %(last_seq)s AND seq <= %(safe)s
+     ORDER BY seq
+     LIMIT %(limit)s
+), numbered AS (
+    INSERT INTO {schema}.entry (idx, event_id, leaf)
+    SELECT %(size)s + place, id, leaf FROM next
+), found AS (
+    SELECT count(*) AS count, max(seq) AS last FROM next
+)
+UPDATE {schema}.tree
+   SET size = size + found.count,
+       last_seq = CASE WHEN found.count = %(limit)s THEN found.last
+                       ELSE %(safe)s END
+  FROM found
+RETURNING size, last_seq
+
+-- read_journal --
+SELECT event.id, event.body, entry.idx, event.recorded_at
+  FROM {schema}.entry JOIN {schema}.event ON event.id = entry.event_id
+ WHERE entry.idx > %(after)s
+ ORDER BY entry.idx
+ LIMIT %(limit)s
+
+
+-- position --
+SELECT position FROM {schema}.delivery WHERE relay = %(relay)s
+
+-- acquire --
+INSERT INTO {schema}.delivery AS delivery (relay, epoch, holder, expires_at)
+SELECT %(relay)s, 1, %(holder)s,
+       clock_timestamp() + make_interval(secs => %(ttl)s)
+  FROM {durably}
+    ON CONFLICT (relay) DO UPDATE
+   SET epoch = delivery.epoch + 1, holder = excluded.holder,
+       expires_at = clock_timestamp() + make_interval(secs => %(ttl)s)
+ WHERE delivery.expires_at < clock_timestamp()
+RETURNING epoch, position
+
+-- advance --
+WITH moved AS (
+    UPDATE {schema}.delivery
+       SET position = %(position)s,
+           expires_at = clock_timestamp() + make_interval(secs => %(ttl)s)
+      FROM {durably}
+     WHERE relay = %(relay)s AND epoch = %(epoch)s
+       AND position <= %(position)s
+    RETURNING relay
+), kept AS (
+    INSERT INTO {schema}.dead_letter AS kept
+           (relay, idx, event_id, reason, attempts, body)
+    SELECT moved.relay, letter.*
+      FROM moved,
+           unnest(%(idx)b::bigint[], %(event_id)b::uuid[], %(reason)b::text[],
+                  %(attempts)b::bigint[], %(body)b::bytea[]) AS letter
+        ON CONFLICT (relay, idx) DO UPDATE
+       SET reason = excluded.reason, at = excluded.at,
+           attempts = kept.attempts + excluded.attempts
+)
+SELECT relay FROM moved
+
+-- renew --
+UPDATE {schema}.delivery
+   SET expires_at = clock_timestamp() + make_interval(secs => %(ttl)s)
+  FROM {durably}
+ WHERE relay = %(relay)s AND epoch = %(epoch)s
+RETURNING relay
+
+-- release --
+UPDATE {schema}.delivery
+   SET expires_at = '-infinity', holder = NULL
+ WHERE relay = %(relay)s AND epoch = %(epoch)s
+
+
+-- last_seq --
+SELECT max(seq) FROM {schema}.event
+
+-- bounds --
+-- Not min(seq), which would be looked for along the index on seq, row by row.
+SELECT min(seq + 0), max(seq + 0)
+  FROM {schema}.event
+ WHERE seq <= %(last)s AND {filters}
+
+-- page_oldest --
+SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
+  FROM {schema}.event
+  LEFT JOIN {schema}.entry ON entry.event_id = event.id
+ WHERE event.seq BETWEEN %(first)s AND %(last)s AND {filters}
+ ORDER BY event.seq
+ LIMIT %(limit)s
+
+-- page_newest --
+SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
+  FROM {schema}.event
+  LEFT JOIN {schema}.entry ON entry.event_id = event.id
+ WHERE event.seq BETWEEN %(first)s AND %(last)s AND {filters}
+ ORDER BY event.seq DESC
+ LIMIT %(limit)s

@@ -1,0 +1,66 @@
+"""
+The SQL files, for one schema.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from importlib.resources import files
+
+
+# SET LOCAL for a transaction of one statement; see queries.sql.
+_DURABLY = """(
+       SELECT set_config('synchronous_commit', replace(
+                  current_setting('synchronous_commit'), 'off', 'on'), true),
+              set_config('lock_timeout', %(lock_timeout)s::text, true)
+       ) AS durably"""
+_HEADING = re.compile(r"^-- (\w+) --\n", re.MULTILINE)
+
+
+def schema_sql(schema: str = "audit") -> str:
+    """
+    The SQL that creates the tables, for psql or a migration of your own.
+
+    It is one transaction, and fails if the tables exist.
+
+    Args:
+        schema: Name of the schema, which is created if it is absent.
+
+    .. versionadded:: 0.1.0
+    """
+    quoted = _quoted(schema)
+    return (
+        f"BEGIN;\nCREATE SCHEMA IF NOT EXISTS {quoted};\n\n"
+        f"{tables_sql(schema)}\nCOMMIT;\n"
+    )
+
+
+def tables_sql(schema: str) -> str:
+    """
+    The SQL that creates the tables in an existing schema.
+    """
+    return _file("schema.sql").replace("{schema}", _quoted(schema))
+
+
+@functools.cache
+def statements(schema: str) -> dict[str, str]:
+    """
+    The statements in ``queries.sql`` by their names.
+    """
+    text = _file("queries.sql").replace("{durably}", _DURABLY)
+    parts = _HEADING.split(text.replace("{schema}", _quoted(schema)))
+    return {
+        name: statement.strip()
+        for name, statement in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def _file(name: str) -> str:
+    return files(__package__).joinpath("sql", name).read_text("utf-8")
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

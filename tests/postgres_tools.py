@@ -1,0 +1,111 @@
+"""
+What the tests of PostgreSQL share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+import psycopg
+
+from auditlog.abc import Record
+from auditlog.config import DatabaseConfig
+from auditlog.testing.contracts import make_record
+
+
+__all__ = [
+    "as_role",
+    "execute",
+    "in_thread",
+    "make_record",
+    "make_records",
+    "opened",
+    "stored_ids",
+    "until",
+    "with_id",
+]
+
+
+def make_records(count):
+    return [make_record(metadata={"n": n}) for n in range(count)]
+
+
+def with_id(record, event_id):
+    """
+    The body of *record* under another id.
+    """
+    return Record(event_id=event_id, body=record.body)
+
+
+def execute(url, query, *params):
+    """
+    Execute *query* in a connection of its own; its rows, if any.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(query, params or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def stored_ids(url):
+    """
+    The ids of all events in the table.
+    """
+    return {row[0] for row in execute(url, "SELECT id FROM audit.event")}
+
+
+@contextlib.contextmanager
+def opened(url, query, *params):
+    """
+    An open transaction that has executed *query*.
+    """
+    with psycopg.connect(url) as connection:
+        connection.execute(query, params or None)
+        yield connection
+        connection.rollback()
+
+
+def as_role(url, name, *grants):
+    """
+    The config of a new role, with *grants* and nothing else.
+    """
+    execute(url, f"CREATE ROLE {name} LOGIN")
+    for grant in grants:
+        execute(url, f"GRANT {grant} TO {name}")
+    return DatabaseConfig(url=url.replace("postgres@", f"{name}@"))
+
+
+def until(condition, timeout=10.0):
+    """
+    Wait until *condition* is true.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
+
+
+def in_thread(call):
+    """
+    Call in a thread; a function that joins it and returns or raises.
+    """
+    outcome = []
+
+    def run():
+        try:
+            outcome.append((call(), None))
+        except BaseException as exc:  # noqa: BLE001 - raised by join()
+            outcome.append((None, exc))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def join():
+        thread.join(20)
+        ((result, error),) = outcome
+        if error is not None:
+            raise error
+        return result
+
+    return join
