@@ -1,0 +1,11 @@
+"""
+Audit events in a Kafka topic: the sink that fills it, the reader of it.
+"""
+
+from __future__ import annotations
+
+from .reader import KafkaReader
+from .sink import KafkaSink
+
+
+__all__ = ["KafkaReader", "KafkaSink"]

@@ -1,0 +1,23 @@
+"""
+What is kafka-python's own: nothing else in this package imports it.
+
+Another driver would have to provide :class:`Producer`, :class:`Admin` and
+:class:`Consumer`, each with what they have here. Errors go out as they are;
+`errors.py` knows them by name.
+"""
+
+from __future__ import annotations
+
+from ._admin import Admin, TopicState
+from ._consumer import Consumer
+from ._producer import BATCH_BYTES, LINGER, Producer
+
+
+__all__ = [
+    "BATCH_BYTES",
+    "LINGER",
+    "Admin",
+    "Consumer",
+    "Producer",
+    "TopicState",
+]

@@ -1,0 +1,230 @@
+"""
+Sends records, and knows of each whether it is stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+
+from typing import TYPE_CHECKING, Any
+
+import kafka.errors
+
+from kafka import KafkaProducer
+from kafka.partitioner.default import murmur2
+from kafka.partitioner.sticky import StickyPartitioner
+
+from auditlog.kafka.errors import OverdueError, TopicGoneError
+from auditlog.kafka.quiet import DISCARDED, ours
+
+from ._client import MAX_BLOCK, REQUEST_TIMEOUT, connect
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from auditlog.config import ClusterConfig
+    from auditlog.kafka.records import Message
+
+
+BATCH_BYTES = 128 * 1024
+LINGER = 0.010
+
+# An event larger than this is refused without asking the broker.
+_MAX_REQUEST_BYTES = 32 * 1024 * 1024
+
+# Seconds between two looks at whether what is waited for can still come.
+_SLICE = 0.5
+_FLUSH = 0.05
+
+# A producer's own deadline ends after ours: it gives up a batch and goes on
+# with the next, which would put events out of order.
+_LATER = 5.0
+
+
+class Producer:
+    """
+    Sends records and knows for each whether the broker has it.
+
+    Args:
+        timeout: Longest wait for a first answer, in seconds.
+
+        linger: Seconds that a batch may wait for more.
+
+        batch_bytes: Size of a batch, uncompressed.
+
+        delivery_timeout: Longest time to a record's acknowledgement.
+    """
+
+    def __init__(
+        self,
+        cluster: ClusterConfig,
+        topic: str,
+        *,
+        timeout: float,
+        delivery_timeout: float,
+        linger: float = LINGER,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> None:
+        self._topic = topic
+        self._failure: Exception | None = None
+        self._producer, self._metadata = connect(
+            cluster,
+            KafkaProducer,
+            topic,
+            bootstrap_timeout_ms=int(timeout * 1000),
+            # Explicit: implied, it is switched off by settings that conflict.
+            enable_idempotence=True,
+            acks="all",
+            compression_type="gzip",
+            batch_size=batch_bytes,
+            linger_ms=int(linger * 1000),
+            max_in_flight_requests_per_connection=5,
+            max_request_size=_MAX_REQUEST_BYTES,
+            max_block_ms=int(MAX_BLOCK * 1000),
+            request_timeout_ms=int(REQUEST_TIMEOUT * 1000),
+            delivery_timeout_ms=int(
+                (max(delivery_timeout, REQUEST_TIMEOUT) + _LATER) * 1000
+            ),
+            partitioner=_Partitioner(),
+            metrics_enabled=False,
+        )
+
+    def deliver(
+        self, messages: Iterable[Message], deadline: float
+    ) -> tuple[int, Exception | None]:
+        """
+        Send *messages* and wait until each is acknowledged.
+
+        Returns:
+            How many are stored, counted from the first on without a gap, and
+            what happened to the next one, if anything did. More may be
+            stored; only the acknowledged prefix is to be trusted.
+        """
+        with ours():
+            futures, failure = self._send(messages)
+            # Sends what lingers. It may raise although all is stored, and
+            # may not although nothing is: the futures know.
+            with contextlib.suppress(kafka.errors.KafkaError):
+                self._producer.flush(timeout=_FLUSH)
+            for acknowledged, future in enumerate(futures):
+                error = self._outcome(future, deadline)
+                if error is not None:
+                    return acknowledged, self._failure or error
+        return len(futures), failure
+
+    def _send(
+        self, messages: Iterable[Message]
+    ) -> tuple[list[Any], Exception | None]:
+        send, topic = self._producer.send, self._topic
+        futures: list[Any] = []
+        try:
+            for message in messages:
+                future = send(
+                    topic, message.value, message.key, message.headers
+                )
+                future.add_errback(self._stop)
+                futures.append(future)
+        except (kafka.errors.KafkaError, ValueError) as exc:
+            # A ValueError is a topic that went away between two looks at it.
+            return futures, exc
+        return futures, None
+
+    def _stop(self, error: Exception) -> None:
+        """
+        Send nothing more, so that no event overtakes the one that failed.
+
+        Called by the producer's own thread, before it goes on.
+        """
+        self._failure = self._failure or error
+        self._producer._sender.force_close()  # noqa: SLF001
+
+    def _outcome(self, future: Any, deadline: float) -> Exception | None:
+        while not future.is_done:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return OverdueError()
+            with contextlib.suppress(kafka.errors.KafkaError):
+                future.get(timeout=min(left, _SLICE))
+            if not future.is_done and self._topic_is_gone():
+                return TopicGoneError()
+        error: Exception | None = future.exception
+        return error
+
+    def _topic_is_gone(self) -> bool:
+        return self._metadata.partitions_for_topic(self._topic) is None
+
+    def close(self, timeout: float) -> None:
+        """
+        Close it in good order; nothing may be under way.
+        """
+        with ours(), contextlib.suppress(kafka.errors.KafkaError):
+            self._producer.close(timeout=timeout)
+        self.discard()
+
+    def discard(self) -> None:
+        """
+        Stop it at once, wherever it stands; never blocks.
+
+        `close()` would drain first, and raise and leave its thread if it
+        can't.
+        """
+        self.forget()
+        sender = self._producer._sender  # noqa: SLF001
+        sender.name = DISCARDED
+        sender.force_close()
+
+    def forget(self) -> None:
+        """
+        Make nothing happen at its collection nor at exit.
+
+        In a forked child that is all that may be done with it.
+        """
+        self._producer._unregister_cleanup()  # noqa: SLF001
+        self._producer._closed = True  # noqa: SLF001
+
+
+class _Partitioner(StickyPartitioner):  # type: ignore[misc]
+    """
+    Assigns partitions as the Java client does, without its price in Python.
+
+    kafka-python hashes each key byte by byte, also for a single partition.
+    """
+
+    def partition(  # noqa: PLR0917 - kafka-python's
+        self,
+        topic: str,
+        key: bytes | None,
+        serialized_key: bytes | None,
+        value: bytes,
+        serialized_value: bytes,
+        cluster: Any,
+    ) -> int:
+        partitions: set[int] = cluster.partitions_for_topic(topic) or set()
+        if len(partitions) == 1:
+            return partitions.pop()
+        if serialized_key is None or not partitions:
+            chosen: int = super().partition(
+                topic, key, serialized_key, value, serialized_value, cluster
+            )
+            return chosen
+        return sorted(partitions)[_hash(serialized_key) % len(partitions)]
+
+
+def _hash(key: bytes) -> int:
+    if len(key) > _LONGEST_CACHED:
+        return _uncached_hash(key)
+    return _cached_hash(key)
+
+
+_LONGEST_CACHED = 512
+
+
+def _uncached_hash(key: bytes) -> int:
+    hashed: int = murmur2(key) & 0x7FFFFFFF
+    return hashed
+
+
+_cached_hash = functools.lru_cache(maxsize=4096)(_uncached_hash)

@@ -1,0 +1,261 @@
+"""
+Reads audit events back from a Kafka topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from auditlog.abc import EventQuery, Reader, select
+from auditlog.errors import AuditLogError, QueryError, ReadError
+
+from . import errors, records
+from .contact import CONTACT, ask, load_driver, reach
+from .spans import IDLE, Span, read_backwards, read_spans
+
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from auditlog.abc import Record, Skipped
+    from auditlog.config import ClusterConfig
+
+    from .driver import Consumer
+
+    Start = Literal["beginning"] | datetime | int | Mapping[int, int]
+
+
+class KafkaReader(Reader):
+    """
+    Reads the audit events of a topic, whoever wrote them.
+
+    Each read ends where the topic ended when it began. It needs no consumer
+    group, commits no offset and leaves nothing behind on the cluster.
+
+    What is no audit event is passed over and shown as
+    :class:`auditlog.abc.Skipped`: a tombstone, other people's records, broken
+    JSON, the placeholder of a dead letter. Events of one partition come in
+    its order; across partitions the records' timestamps decide.
+
+    With ``EventQuery(order="newest", limit=100)`` the topic is read from its
+    end, and only as far as needed for the most recent 100 that match.
+
+    Args:
+        cluster: The cluster.
+
+        topic: Name of the topic.
+
+        start:
+            Where to begin: ``"beginning"``; a timezone-aware date or
+            milliseconds since 1970, by the records' timestamps; or an offset
+            for each partition, as in ``{0: 1500}``, where a partition that
+            isn't named is read from its beginning.
+
+        partitions: Numbers of the partitions to read; None for all.
+
+        isolation:
+            ``read_committed``, or ``read_uncommitted`` for records of
+            transactions that were aborted or still run.
+
+        max_clock_skew:
+            Seconds by which the clock of a host where events occurred may be
+            ahead of the record's timestamp. A ``since`` is looked up so much
+            earlier, then filtered.
+
+        idle_timeout: Seconds without an answer after which a read fails.
+
+    Raises:
+        MissingExtraError: If kafka-python is not installed.
+
+        QueryError: If *start* is none of these, or *isolation* unknown.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def __init__(
+        self,
+        cluster: ClusterConfig,
+        topic: str,
+        *,
+        start: Start = "beginning",
+        partitions: Collection[int] | None = None,
+        isolation: Literal[
+            "read_committed", "read_uncommitted"
+        ] = "read_committed",
+        max_clock_skew: float = 3600.0,
+        idle_timeout: float = IDLE,
+    ) -> None:
+        self._driver = load_driver("KafkaReader")
+        self.cluster = cluster
+        self.topic = topic
+        self._start = _checked(start)
+        self._partitions = None if partitions is None else set(partitions)
+        self._isolation = isolation
+        self._max_clock_skew_ms = int(max_clock_skew * 1000)
+        self._idle_timeout = idle_timeout
+        if isolation not in {"read_committed", "read_uncommitted"}:
+            raise QueryError(
+                "'isolation' must be 'read_committed' or 'read_uncommitted' "
+                f"(got {isolation!r})"
+            )
+
+    def __repr__(self) -> str:
+        """
+        Topic and cluster.
+        """
+        return f"<KafkaReader {self.topic!r} on {self.cluster.id!r}>"
+
+    def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
+        """
+        The events that match *query*, and what isn't an audit event.
+
+        Stopping early releases the connections at once.
+
+        Raises:
+            ReadError:
+                If the topic does not exist or may not be read, if the
+                cluster can't be reached or does not answer for
+                *idle_timeout* seconds.
+        """
+        return select(self._found(query), query)
+
+    def _found(self, query: EventQuery) -> Iterator[Record | Skipped]:
+        try:
+            reach(self.cluster)
+            with self._driver.Consumer(
+                self.cluster,
+                self.topic,
+                timeout=min(CONTACT, self._idle_timeout),
+                isolation=self._isolation,
+            ) as consumer:
+                numbers = self._numbers(consumer.partitions())
+                spans = self._spans(consumer, numbers, query)
+                newest = query.order == "newest"
+                read = read_backwards if newest else read_spans
+                yield from map(
+                    records.read,
+                    read(consumer, spans, idle=self._idle_timeout),
+                )
+        except AuditLogError:
+            raise
+        except Exception as exc:
+            raise self._read_error(exc) from exc
+
+    def _numbers(self, known: set[int]) -> list[int]:
+        known = known or self._look_for_topic()
+        wanted = known if self._partitions is None else self._partitions
+        named = self._start if isinstance(self._start, dict) else {}
+        if missing := (wanted | named.keys()) - known:
+            raise ReadError(
+                f"topic {self.topic!r} has no partition {min(missing)}; it "
+                f"has {len(known)}, from 0"
+            )
+        return sorted(wanted)
+
+    def _spans(
+        self, consumer: Consumer, numbers: list[int], query: EventQuery
+    ) -> list[Span]:
+        ends = consumer.ends(numbers)
+        starts = [
+            consumer.begins(numbers),
+            self._starts(consumer, numbers, ends),
+        ]
+        if query.since is not None:
+            since = _milliseconds(query.since) - self._max_clock_skew_ms
+            starts.append(_at(consumer, numbers, max(since, 0), ends))
+        return [
+            Span(
+                number,
+                max(each.get(number, 0) for each in starts),
+                ends[number],
+            )
+            for number in numbers
+        ]
+
+    def _starts(
+        self, consumer: Consumer, numbers: list[int], ends: dict[int, int]
+    ) -> Mapping[int, int]:
+        if self._start == "beginning":
+            return {}
+        if isinstance(self._start, Mapping):
+            return self._start
+        assert isinstance(self._start, int)
+        return _at(consumer, numbers, self._start, ends)
+
+    def _look_for_topic(self) -> set[int]:
+        # Created this moment, not to be seen by us (this raises), or absent.
+        state = ask(self.cluster, lambda admin: admin.topic(self.topic))
+        if state is not None:
+            return set(state.partitions)
+        raise ReadError(
+            f"topic {self.topic!r} does not exist on cluster "
+            f"{self.cluster.id!r}; a KafkaSink creates it with its first event"
+        )
+
+    def _read_error(self, error: Exception) -> ReadError:
+        where = f"topic {self.topic!r} on cluster {self.cluster.id!r}"
+        truncated = type(error).__name__ == "LogTruncationError"
+        if truncated or isinstance(error, errors.TruncatedError):
+            return ReadError(
+                f"{where} became shorter while it was read: it was created "
+                "anew or lost records; read it again"
+            )
+        if isinstance(error, errors.StalledError):
+            return ReadError(
+                f"gave up reading {where} after {self._idle_timeout:g} s "
+                f"without an answer: {self._why_stalled()}"
+            )
+        if getattr(error, "retriable", False):
+            return ReadError(f"can't read {where}: {self._why_stalled()}")
+        if "Authorization" in type(error).__name__:
+            return ReadError(
+                f"can't read {where}: not authorized; grant the ACLs Read "
+                "and Describe"
+            )
+        if isinstance(error, errors.UnreachableError):
+            return ReadError(f"can't read {where}: {error}")
+        return ReadError(f"can't read {where}: {errors.name_of(error)}")
+
+    def _why_stalled(self) -> str:
+        try:
+            state = ask(self.cluster, lambda admin: admin.topic(self.topic))
+        except Exception as exc:  # noqa: BLE001 - the reason is all that counts
+            return str(exc) or errors.name_of(exc)
+        if state is None:
+            return "it was deleted meanwhile"
+        return "nothing came, though the cluster answers"
+
+
+def _checked(start: Any) -> Any:
+    if isinstance(start, datetime):
+        # The same rule, and message, as for a query's times.
+        EventQuery(since=start)
+        return _milliseconds(start)
+    if start == "beginning" or (type(start) is int and start >= 0):
+        return start
+    if isinstance(start, Mapping):
+        return dict(start)
+    raise QueryError(
+        "'start' must be 'beginning', an aware datetime, milliseconds since "
+        f"1970 or offsets by partition (got {start!r})"
+    )
+
+
+def _milliseconds(moment: datetime) -> int:
+    return max(int(moment.timestamp() * 1000), 0)
+
+
+def _at(
+    consumer: Consumer,
+    numbers: list[int],
+    milliseconds: int,
+    ends: Mapping[int, int],
+) -> dict[int, int]:
+    found = consumer.at(numbers, milliseconds)
+    # None: all records are older.
+    return {
+        number: ends[number] if offset is None else offset
+        for number, offset in found.items()
+    }
