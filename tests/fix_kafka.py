@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 
 from auditlog.testing.services import KafkaServer, free_port
-
 from tests.fix_services import running
 
 

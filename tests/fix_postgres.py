@@ -15,7 +15,6 @@ from auditlog.testing.services import (
     create_database,
     drop_database,
 )
-
 from tests.fix_services import running
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+from hypothesis import strategies as st
+
 from auditlog.codec.conduktor import EVENT_TYPES, spelled
 from auditlog.event import (
     Actor,
@@ -17,7 +19,6 @@ from auditlog.event import (
     Resource,
     uuid7,
 )
-from hypothesis import strategies as st
 
 
 def texts(*, min_size=0, max_size=40):

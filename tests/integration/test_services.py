@@ -20,14 +20,14 @@ from threading import Thread
 import psycopg
 import pytest
 
+from kafka import KafkaConsumer, KafkaProducer
+
 from auditlog.testing.services import (
     KafkaServer,
     PostgresServer,
     ServiceError,
     free_port,
 )
-
-from kafka import KafkaConsumer, KafkaProducer
 
 
 ROOT = Path(__file__).parents[2]

@@ -16,6 +16,8 @@ import attrs
 import jsonschema
 import pytest
 
+from hypothesis import given, settings
+
 from auditlog.codec import (
     CloudEventsCodec,
     ConduktorCodec,
@@ -36,7 +38,6 @@ from auditlog.event import (
     Resource,
     Truncation,
 )
-from hypothesis import given, settings
 from tests import strategies
 
 

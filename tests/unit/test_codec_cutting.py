@@ -10,6 +10,9 @@ import json
 import attrs
 import pytest
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from auditlog.codec import MAX_BODY_BYTES, codec_named, decode, encode
 from auditlog.event import (
     Actor,
@@ -18,8 +21,6 @@ from auditlog.event import (
     RequestContext,
     Resource,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests import strategies
 
 

@@ -9,11 +9,12 @@ import json
 
 import pytest
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from auditlog.codec import ConduktorCodec, decode, encode, peek
 from auditlog.errors import DecodingError
 from auditlog.event import AuditEvent
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests import strategies
 from tests.unit.test_codec import FULL, SMALL, changed
 

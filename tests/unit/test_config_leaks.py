@@ -19,12 +19,13 @@ import pytest
 import tomli_w
 import yaml
 
-from auditlog.config import AuditLogConfig, ClusterConfig, DatabaseConfig
-from auditlog.config.settings import table
-from auditlog.errors import ConfigError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+
+from auditlog.config import AuditLogConfig, ClusterConfig, DatabaseConfig
+from auditlog.config.settings import table
+from auditlog.errors import ConfigError
 
 
 CANARY = "c4n4ry"

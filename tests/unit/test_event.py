@@ -14,6 +14,8 @@ from uuid import UUID
 import attrs
 import pytest
 
+from hypothesis import given, settings
+
 from auditlog.errors import EncodingError, InvalidEventError
 from auditlog.event import (
     Actor,
@@ -25,7 +27,6 @@ from auditlog.event import (
     RequestContext,
     Resource,
 )
-from hypothesis import given, settings
 from tests import strategies
 
 

@@ -20,9 +20,10 @@ from decimal import Decimal
 import attrs
 import pytest
 
+from hypothesis import given, settings
+
 from auditlog.errors import EncodingError
 from auditlog.event import AuditEvent, JSONArray, JSONObject, Resource
-from hypothesis import given, settings
 from tests import strategies
 
 

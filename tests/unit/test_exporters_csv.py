@@ -14,6 +14,9 @@ from uuid import UUID
 import attrs
 import pytest
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from auditlog import codec
 from auditlog.abc import Origin, Record, Skipped
 from auditlog.errors import ConfigError, ExportError, ReadError
@@ -28,8 +31,6 @@ from auditlog.exporters import CSVExporter, read_csv
 from auditlog.exporters._cells import Cells, guarded, unguarded
 from auditlog.exporters._columns import COLUMNS, EVENT_COLUMNS
 from auditlog.testing.reader_contract import sample_records
-from hypothesis import example, given
-from hypothesis import strategies as st
 from tests.strategies import events, texts
 
 

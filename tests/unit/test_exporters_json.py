@@ -15,6 +15,9 @@ from collections import Counter
 import attrs
 import pytest
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from auditlog import codec
 from auditlog.abc import EventQuery, Origin, Record, Skipped
 from auditlog.errors import ConfigError, ExportError
@@ -22,8 +25,6 @@ from auditlog.event import AuditEvent, Resource
 from auditlog.exporters import CSVExporter, JSONExporter, JSONLinesReader
 from auditlog.memory import InMemoryReader, InMemorySink
 from auditlog.testing.reader_contract import sample_records
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.strategies import events
 
 
