@@ -1,0 +1,86 @@
+"""
+How long contests run, and the services they run on.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+import attrs
+
+from auditlog.config import ClusterConfig, DatabaseConfig
+from auditlog.testing.services import KafkaServer, PostgresServer
+
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+@attrs.define(slots=False)
+class Setting:
+    """
+    What all contests of one run share; a context manager.
+
+    Services are started by the first contest that asks for them.
+
+    Args:
+        quick: Whether only to see that the contests work.
+    """
+
+    quick: bool = False
+    _stack: ExitStack = attrs.field(factory=ExitStack)
+
+    @property
+    def rounds(self) -> int:
+        """
+        Rounds that count.
+        """
+        return 2 if self.quick else 7
+
+    def events(self, number: int) -> int:
+        """
+        How many events, where a thorough run takes *number*.
+        """
+        return max(number // 50, 50) if self.quick else number
+
+    def database(self) -> DatabaseConfig:
+        """
+        A new database.
+        """
+        url = self._postgres.create_database(f"bench_{uuid4().hex}")
+        return DatabaseConfig(url=url)
+
+    def cluster(self) -> ClusterConfig:
+        """
+        The Kafka cluster.
+        """
+        return ClusterConfig(
+            id="benchmarks",
+            bootstrap_servers=self._kafka.bootstrap_servers,
+        )
+
+    @functools.cached_property
+    def _postgres(self) -> PostgresServer:
+        # Enough room for no checkpoint to fall into a single round.
+        return self._stack.enter_context(
+            PostgresServer(config={"max_wal_size": "4GB"})
+        )
+
+    @functools.cached_property
+    def _kafka(self) -> KafkaServer:
+        return self._stack.enter_context(KafkaServer())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
