@@ -4,19 +4,19 @@ Warns when django-auditlog is installed over this package, or under it.
 
 from __future__ import annotations
 
+import os
 import warnings
 
-from pathlib import Path
 
-
-def warn_if_shared(folder: Path) -> None:
+def warn_if_shared(folder: str) -> None:
     """
     Warn if *folder* holds django-auditlog's modules beside ours.
 
     Both distributions install a package named ``auditlog``; whichever came
     last has overwritten files of the other, and uninstalling one breaks both.
     """
-    if (folder / "registry.py").exists() or (folder / "apps.py").exists():
+    theirs = ("apps.py", "registry.py")
+    if any(os.path.exists(os.path.join(folder, name)) for name in theirs):  # noqa: PTH110, PTH118 - pathlib takes longer than all else here
         warnings.warn(
             "django-auditlog is installed in this environment too, and both "
             "are the package 'auditlog': neither works reliably; keep "
@@ -26,4 +26,4 @@ def warn_if_shared(folder: Path) -> None:
         )
 
 
-warn_if_shared(Path(__file__).parent)
+warn_if_shared(os.path.dirname(__file__))  # noqa: PTH120 - as above

@@ -51,8 +51,10 @@ class Origin:
     partition: int
     offset: int
     timestamp: datetime | None = None
-    key: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+    key: bytes | None = attrs.field(default=None, repr=False)
+    headers: tuple[tuple[str, bytes | None], ...] = attrs.field(
+        default=(), repr=False
+    )
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset}"
@@ -80,7 +82,7 @@ class Record:
     """
 
     event_id: UUID
-    body: bytes
+    body: bytes = attrs.field(repr=False)
     index: int | None = None
     recorded_at: datetime | None = None
     origin: Origin | None = None
@@ -125,7 +127,8 @@ class Sink(Protocol):
     ordering, metrics and shutdown are not its business. It may also have
 
     ``close()``
-        Release everything; called once or more, never during a write.
+        Release everything, in bounded time; called once or more, and during a
+        write only if that one didn't end before the publisher's timeout.
 
     ``logger``
         The :class:`logging.Logger` on which failures to write are reported.

@@ -78,7 +78,18 @@ def test_nothing_public_is_left_out():
         if not name.startswith("_") and not inspect.ismodule(value)
     }
 
-    assert {"annotations"} == seen - set(auditlog.__all__)
+    tools = {"Any", "TYPE_CHECKING", "annotations", "import_module"}
+    assert tools == seen - set(auditlog.__all__)
+
+
+def test_names_are_loaded_when_asked_for():
+    """
+    ``import auditlog`` loads neither the event model nor what it needs.
+    """
+    loaded = loaded_by("import auditlog")
+
+    assert set() == {"attrs", "cattrs", "msgspec"} & loaded
+    assert set(auditlog.__all__) == {*auditlog._HOME, "context"}
 
 
 def test_import_loads_no_driver():

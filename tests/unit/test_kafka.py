@@ -330,6 +330,24 @@ def test_partition_that_is_ahead_waits(monkeypatch):
     assert max(ahead) <= 40
 
 
+def test_partition_that_became_shorter_is_an_error():
+    """
+    There is nothing to catch up with: the topic is another one.
+    """
+
+    class Shorter(ConsumerOf):
+        def poll(self, _):
+            raise kafka.errors.OffsetOutOfRangeError
+
+        def begins(self, partitions):
+            return dict.fromkeys(partitions, 0)
+
+    consumer = Shorter({0: []})
+
+    with pytest.raises(errors.TruncatedError):
+        list(spans.read_spans(consumer, [spans.Span(0, 3, 5)]))
+
+
 def test_broker_that_gives_nothing_is_given_up():
     """
     By a clock that only progress sets back.
