@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from auditlog._engine.process import tell_after_fork
 from auditlog.abc import EventQuery, Reader, Record, Skipped, select
 from auditlog.errors import (
     DuplicateEventError,
@@ -49,6 +50,15 @@ class InMemorySink:
         self._bodies: dict[UUID, bytes] = {}
         self._deliveries: dict[str, _Delivery] = {}
         self._lease_ttl = lease_ttl
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """
+        In the child nobody holds the lock or a lease.
+        """
+        self._lock = threading.Lock()
+        for delivery in self._deliveries.values():
+            delivery.expires_at = 0.0
 
     @property
     def records(self) -> list[Record]:
@@ -77,7 +87,12 @@ class InMemorySink:
         with self._lock:
             self._records.clear()
             self._bodies.clear()
-            self._deliveries.clear()
+            for delivery in self._deliveries.values():
+                # Whoever holds the lease has to begin again.
+                delivery.epoch += 1
+                delivery.position = 0
+                delivery.expires_at = 0.0
+                delivery.dead_letters.clear()
 
     def write(self, records: Sequence[Record], /) -> None:
         """

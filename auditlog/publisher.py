@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Literal, Self
 from auditlog import codec as codecs
 from auditlog._engine.buffer import Buffer
 from auditlog._engine.failures import describe
-from auditlog._engine.process import tell_after_fork, tell_at_exit
+from auditlog._engine.process import (
+    keep_until_exit,
+    tell_after_fork,
+    tell_at_end_of_child,
+    tell_at_exit,
+)
 from auditlog._engine.receipt import (
     Gate,
     PendingReceipt,
@@ -27,7 +32,6 @@ from auditlog._engine.receipt import (
 from auditlog._engine.worker import Worker
 from auditlog.abc import Journal, Record
 from auditlog.errors import (
-    AuditLogError,
     BufferFullError,
     ConfigError,
     DeliveryTimeoutError,
@@ -140,7 +144,7 @@ class AuditLogPublisher:
         self._run_relays = run_relays
         self._on_close: list[Callable[[], object]] = []
         self._journal, self.relays = self._make_relays(sink, relays or {})
-        self._closed = False
+        self._released = False
         self._reset()
         self._start_relays()
         tell_after_fork(self)
@@ -226,6 +230,8 @@ class AuditLogPublisher:
         Raises:
             PublisherClosedError: If :meth:`close` was called before.
 
+            SinkError: If the sink itself calls this, within a write.
+
             SinkTimeoutError:
                 If the sink didn't confirm in time. The event may be stored;
                 publishing it again is safe because *event_id* stays the same.
@@ -244,6 +250,7 @@ class AuditLogPublisher:
         """
         deadline = time.monotonic() + timeout
         record = self._record(event)
+        self._refuse_worker()
         receipt = self._offer_until(deadline, record, urgent=True)
         if receipt is None:
             raise self._timed_out(record, timeout)
@@ -323,6 +330,8 @@ class AuditLogPublisher:
         Raises:
             SinkTimeoutError: If some events are not stored yet.
 
+            SinkError: If the sink itself calls this, within a write.
+
             PartialWriteError:
                 If enqueued events were refused for good and nobody looked at
                 their receipts; names them once.
@@ -330,6 +339,7 @@ class AuditLogPublisher:
         .. versionadded:: 0.1.0
         """
         deadline = time.monotonic() + timeout
+        self._refuse_worker()
         left = self._buffer.wait_passed(self._buffer.mark(), deadline)
         if left:
             raise self._not_flushed(left, timeout)
@@ -399,7 +409,9 @@ class AuditLogPublisher:
 
         The relays go on as long as they deliver, so that a short script's
         events arrive; what they don't get through in time stays in the
-        journal. Safe to call twice; the sinks are closed too.
+        journal. Safe to call twice; the sinks are closed too. Interrupted,
+        such as by Ctrl-C, it can be called again, as the end of the process
+        does.
 
         Args:
             timeout: Longest wait, in seconds; *shutdown_timeout* by default.
@@ -409,25 +421,36 @@ class AuditLogPublisher:
                 If some events were not stored in time; they are given up and
                 their receipts fail.
 
+            SinkError: If the sink itself calls this, within a write.
+
             PartialWriteError: As :meth:`flush`.
 
         .. versionadded:: 0.1.0
         """
-        if self._closed:
-            return
-
         timeout = self._shutdown_timeout if timeout is None else timeout
         deadline = time.monotonic() + timeout
-        self._closed = True
+        self._refuse_worker()
+        self._buffer.close()
+        if not self._closing.acquire(timeout=remaining(deadline)):
+            return
+        try:
+            left = 0 if self._released else self._release(deadline)
+        finally:
+            self._closing.release()
+        if left:
+            raise self._not_flushed(left, timeout)
+        self._raise_unseen()
+
+    def _release(self, deadline: float) -> int:
         for callback in self._on_close:
             callback()
         left = self._end_worker(deadline)
         for relay in self.relays.values():
             relay.stop(remaining(deadline))
         self._close_sinks()
-        if left:
-            raise self._not_flushed(left, timeout)
-        self._raise_unseen()
+        # Only now: an interrupted close is finished by the next one.
+        self._released = True
+        return left
 
     async def close_async(self, timeout: float | None = None) -> None:
         """
@@ -462,17 +485,18 @@ class AuditLogPublisher:
     def __repr__(self) -> str:
         return (
             f"<AuditLogPublisher {self.name!r} queued={self._buffer.events} "
-            f"closed={self._closed}>"
+            f"closed={self._buffer.closed}>"
         )
 
     def __del__(self) -> None:
         buffer = getattr(self, "_buffer", None)
-        if buffer is None or self._closed:
+        if buffer is None or self._released:
             return
         buffer.close()
         for relay in self.relays.values():
             relay.stop()
         if buffer.events:
+            keep_until_exit(self)
             warnings.warn(
                 f"{self!r} was not closed and has events pending",
                 ResourceWarning,
@@ -490,7 +514,9 @@ class AuditLogPublisher:
         )
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        # Reentrant, for signal handlers and finalizers.
+        self._starting = threading.RLock()
+        self._closing = threading.RLock()
 
     def after_fork(self) -> None:
         """
@@ -502,6 +528,8 @@ class AuditLogPublisher:
             SinkError("the event is on its way in the parent process")
         )
         self._reset()
+        if inherited.closed:
+            self._buffer.close()
 
     def at_exit(self) -> None:
         """
@@ -509,9 +537,9 @@ class AuditLogPublisher:
         """
         try:
             self.close()
-        except AuditLogError as exc:
+        except Exception as exc:  # noqa: BLE001 - others have to finish too
             log.error(  # noqa: TRY400 - the process ends, one line says it
-                "publisher %r: %s", self.name, exc
+                "publisher %r: %s", self.name, describe(exc)
             )
 
     def hurry(self) -> None:
@@ -555,8 +583,11 @@ class AuditLogPublisher:
         while True:
             gate = Gate()
             receipt = self._offer(record, urgent=urgent, waiter=gate)
-            if receipt or not gate.wait(remaining(deadline)):
+            if receipt:
                 return receipt
+            if not gate.wait(remaining(deadline)):
+                self._buffer.forget(gate)
+                return None
 
     async def _offer_async(self, record: Record) -> PendingReceipt:
         import asyncio  # noqa: PLC0415 - only where a loop runs
@@ -566,14 +597,16 @@ class AuditLogPublisher:
             receipt = self._offer(record, urgent=True, waiter=room)
             if receipt:
                 return receipt
-            await room
+            try:
+                await room
+            finally:
+                self._buffer.forget(room)
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is not None or self._closed:
-                return
             self._start_relays()
-            self._worker = Worker(
+            tell_at_end_of_child()
+            worker = Worker(
                 self._buffer,
                 self.sink,
                 name=self.name,
@@ -582,20 +615,33 @@ class AuditLogPublisher:
                 after_write=_wake(list(self.relays.values())),
             )
             thread = threading.Thread(
-                target=self._worker.run,
+                target=worker.run,
                 name=f"auditlog-publisher-{self.name}",
                 daemon=True,
             )
-            # At the end of the process no thread can be started any more:
-            # what is queued is then stored by at_exit().
-            with contextlib.suppress(RuntimeError):
+            # Another thread or a signal handler may have come first.
+            if self._thread is not None or self._buffer.closed:
+                return
+            self._worker, self._thread = worker, thread
+            try:
                 thread.start()
-            self._thread = thread
+            except RuntimeError:
+                # The next call tries again. At the end of the process no
+                # thread can be started: at_exit() stores what is queued.
+                self._thread = None
+
+    def _refuse_worker(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise SinkError(
+                f"can't wait for {self._buffer.sink} from within its write; "
+                "enqueue() doesn't wait"
+            )
 
     def _start_relays(self) -> None:
         if self._run_relays:
             for relay in self.relays.values():
-                relay.start()
+                with contextlib.suppress(RuntimeError):
+                    relay.start()
 
     def _make_relays(
         self, sink: Sink, relays: Mapping[str, Sink]
@@ -658,13 +704,12 @@ class AuditLogPublisher:
         Drain; how many events could not be stored.
         """
         buffer, thread, worker = self._buffer, self._thread, self._worker
-        buffer.close()
-        if thread is None or worker is None:
+        if worker is None:
             return 0
-        worker.hurry()
-        if thread.ident is None:
+        worker.press()
+        if thread is None:
             worker.drain(deadline)
-        else:
+        elif not buffer.wait_passed(buffer.mark(), deadline):
             thread.join(remaining(deadline))
         left = buffer.passed(buffer.mark())
         if left:
@@ -682,8 +727,9 @@ class AuditLogPublisher:
                 continue
             try:
                 close()
-            except Exception:
-                log.warning("%r can't be closed", sink, exc_info=True)
+            except Exception as exc:  # noqa: BLE001 - others are closed too
+                name = type(sink).__name__
+                log.warning("%s can't be closed: %s", name, describe(exc))
 
 
 def _check_options(**options: int) -> None:

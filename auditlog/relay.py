@@ -11,8 +11,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from auditlog._engine.failures import FailureLog
+from auditlog._engine.failures import FailureLog, describe
 from auditlog._engine.process import tell_after_fork
+from auditlog._engine.receipt import remaining
 from auditlog._engine.retry import Patience
 from auditlog.abc import DeadLetter
 from auditlog.errors import (
@@ -21,6 +22,7 @@ from auditlog.errors import (
     JournalError,
     LeaseLostError,
     PartialWriteError,
+    SinkError,
 )
 
 
@@ -139,17 +141,16 @@ class Relay:
         """
         Run in a daemon thread; does nothing if it runs already.
         """
-        if self._threads:
+        if self.running:
             return
+        if self._draining:
+            self._reset()
 
-        self._threads = [
-            threading.Thread(
-                target=self.run, name=f"auditlog-relay-{self.name}"
-            ),
-        ]
-        for thread in self._threads:
-            thread.daemon = True
-            thread.start()
+        thread = threading.Thread(
+            target=self.run, name=f"auditlog-relay-{self.name}", daemon=True
+        )
+        thread.start()
+        self._threads = [thread]
 
     def wake(self) -> None:
         """
@@ -181,7 +182,7 @@ class Relay:
         self._news.set()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(deadline - time.monotonic(), 0.0))
+            thread.join(remaining(deadline))
         self._ended.set()
         self._news.set()
         return not self.running
@@ -223,11 +224,14 @@ class Relay:
                 self._wait_for_news(STANDBY)
         except LeaseLostError as exc:
             log.info("relay %r stands by: %s", self.name, exc)
-        except Exception:
+        except Exception as exc:  # noqa: BLE001 - as below
             # Patience gives up only when stopped: the journal keeps it all.
             # Otherwise it is a fault of ours, which must not end delivery.
+            # No traceback: what a driver says may quote an event.
             if not self._draining:
-                log.exception("relay %r begins again", self.name)
+                log.error(  # noqa: TRY400
+                    "relay %r begins again after %s", self.name, describe(exc)
+                )
                 self._wait_for_news(STANDBY)
         return not self._draining
 
@@ -281,7 +285,13 @@ class Relay:
         if not self._checked:
             self._check_journal()
             self._checked = True
-        self.sink.write(records)
+        try:
+            self.sink.write(records)
+        except PartialWriteError as exc:
+            if records[0].event_id in {*exc.stored, *exc.failed}:
+                raise
+            # No step forward: as any failure, it is tried again later.
+            raise SinkError(f"nothing was decided: {exc}") from exc
 
     def _settle(
         self, lease: Lease, records: Sequence[Record], exc: PartialWriteError
@@ -298,7 +308,7 @@ class Relay:
         failed = {
             record: exc.failed[record.event_id]
             for record in records[:decided]
-            if record.event_id in exc.failed
+            if record.event_id in exc.failed and record.event_id not in stored
         }
         if decided:
             self._bury(lease, records[:decided], failed)
@@ -375,8 +385,8 @@ class Relay:
                 lease.renew()
             except LeaseLostError:
                 self._lease = None
-            except AuditLogError as exc:
-                log.debug("relay %r can't renew: %s", self.name, exc)
+            except Exception as exc:  # noqa: BLE001 - the next one may work
+                log.debug("relay %r can't renew: %s", self.name, describe(exc))
 
     def _wait_for_news(self, seconds: float) -> bool:
         woken = self._news.wait(seconds)

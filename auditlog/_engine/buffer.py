@@ -4,26 +4,31 @@ The bounded queue in memory between the callers and the worker.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-import time
 
 from collections import deque
 from typing import TYPE_CHECKING
 
-from auditlog._engine.receipt import Gate, PendingReceipt, wake
+from auditlog._engine.receipt import (
+    Gate,
+    PendingReceipt,
+    remaining,
+    wake,
+)
 from auditlog.errors import PublisherClosedError, SinkError
 
 
 if TYPE_CHECKING:
     import asyncio
 
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
     from auditlog.abc import Record
 
 
-# Refusals that nobody asked for yet; beyond that only their number is kept.
+# Refusals that nobody asked for yet; those beyond that were only logged.
 MAX_UNSEEN = 1_000
 
 
@@ -46,7 +51,7 @@ class Buffer:
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.sink = sink
-        # Reentrant: a signal handler or a finalizer may publish while its
+        # Reentrant: a signal handler or a finalizer may enqueue while its
         # own thread is in here.
         self.lock = threading.RLock()
         self.events = 0
@@ -56,7 +61,6 @@ class Buffer:
         self._queue: deque[PendingReceipt] = deque()
         self._batch: list[PendingReceipt] = []
         self._taken = 0
-        self._left = 0
         self._worker: Gate | None = None
         self._watchers: list[Gate | asyncio.Future[None]] = []
         self._unseen: dict[UUID, SinkError] = {}
@@ -96,8 +100,11 @@ class Buffer:
             self.events += 1
             self.bytes += size
             self._taken += 1
+            receipt.number = self._taken
             self._queue.append(receipt)
-            worker, self._worker = self._worker, None
+            # The worker removes it: were it removed here, a signal handler
+            # that raises before open() would leave the worker asleep.
+            worker = self._worker
         if worker is not None:
             worker.open()
         return receipt
@@ -115,9 +122,19 @@ class Buffer:
             if receipt.at_sink:
                 return False
             waiters = self._decide([receipt], error)
+            # Not there if it was taken for the next write already.
+            with contextlib.suppress(ValueError):
+                self._queue.remove(receipt)
             watchers, self._watchers = self._watchers, []
         wake([*waiters, *watchers])
         return True
+
+    def forget(self, waiter: Gate | asyncio.Future[None]) -> None:
+        """
+        Nobody waits for room with *waiter* any more.
+        """
+        with self.lock, contextlib.suppress(ValueError):
+            self._watchers.remove(waiter)
 
     def mark(self) -> int:
         """
@@ -129,7 +146,9 @@ class Buffer:
         """
         How many of the first *mark* events are not decided on.
         """
-        return max(mark - self._left, 0)
+        with self.lock:
+            left = [*self._batch, *self._queue]
+        return sum(receipt.number <= mark for receipt in left)
 
     def seen(self, receipt: PendingReceipt) -> None:
         """
@@ -153,10 +172,14 @@ class Buffer:
         The next batch; waits for one. Empty once closed and drained.
         """
         while True:
+            gate = Gate()
             with self.lock:
-                if self._queue or self.closed:
+                # Nothing is called in between: a finalizer could publish.
+                if not self._queue and not self.closed:
+                    self._worker = gate
+                else:
+                    self._worker = None
                     return self._next(max_events, max_bytes)
-                gate = self._worker = Gate()
             gate.wait(None)
 
     def _next(self, max_events: int, max_bytes: int) -> list[PendingReceipt]:
@@ -237,13 +260,12 @@ class Buffer:
                     )
         wake(waiters)
 
-    def leave(self, batch: Collection[PendingReceipt]) -> None:
+    def leave(self) -> None:
         """
-        All of *batch*, as it was taken, is decided on.
+        All of the batch that was taken is decided on.
         """
         with self.lock:
             self._batch = []
-            self._left += len(batch)
             watchers, self._watchers = self._watchers, []
         wake(watchers)
 
@@ -266,7 +288,7 @@ class Buffer:
         """
         with self.lock:
             self.closed = True
-            worker, self._worker = self._worker, None
+            worker = self._worker
         if worker is not None:
             worker.open()
 
@@ -288,7 +310,11 @@ class Buffer:
                 left = self.passed(mark)
                 if left:
                     self._watchers.append(gate)
-            if not left or not gate.wait(deadline - time.monotonic()):
+            worker = self._worker
+            if worker is not None:
+                worker.open()
+            if not left or not gate.wait(remaining(deadline)):
+                self.forget(gate)
                 return self.passed(mark)
 
 

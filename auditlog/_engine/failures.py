@@ -4,6 +4,7 @@ Says that publishing fails: at once, then every 30 s, then that it works.
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from typing import TYPE_CHECKING
@@ -69,7 +70,9 @@ class FailureLog:
                 if now - at < self._interval
             }
             self._said[reason] = now
-            self._say(error, reason)
+            # A logging handler that raises must not cost an event.
+            with contextlib.suppress(Exception):
+                self._say(error, reason)
 
     def due(self) -> float:
         """
@@ -97,11 +100,12 @@ class FailureLog:
         lasted = self._clock() - self._since
         self._since = self._last = None
         self._said.clear()
-        self._logger.info(
-            "Publishing audit log events works again after %.1f s",
-            lasted,
-            extra={"auditlog_by": self._who},
-        )
+        with contextlib.suppress(Exception):
+            self._logger.info(
+                "Publishing audit log events works again after %.1f s",
+                lasted,
+                extra={"auditlog_by": self._who},
+            )
 
     def _say(self, error: Exception, reason: str) -> None:
         waiting = self._waiting()

@@ -5,7 +5,9 @@ What becomes of living objects when the process forks and when it ends.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
+import sys
 import weakref
 
 from typing import Any, Protocol
@@ -39,6 +41,7 @@ class Exitable(Protocol):
 
 _forkables: weakref.WeakSet[Any] = weakref.WeakSet()
 _exitables: weakref.WeakSet[Any] = weakref.WeakSet()
+_unfinished: list[Exitable] = []
 _parked: list[object] = []
 
 
@@ -70,6 +73,25 @@ def come_first_at_exit() -> None:
     atexit.register(_at_exit)
 
 
+def keep_until_exit(thing: Exitable) -> None:
+    """
+    Hold *thing*, which nobody else does any more, until it was finished.
+    """
+    _unfinished.append(thing)
+
+
+def tell_at_end_of_child() -> None:
+    """
+    Do the same at the end of a child of :mod:`multiprocessing`, which runs
+    no exit handlers; call it in the child.
+    """
+    parts = sys.modules.get("multiprocessing.process")
+    if parts is not None and parts.parent_process() is not None:
+        from multiprocessing.util import Finalize  # noqa: PLC0415 - is loaded
+
+        Finalize(None, _at_exit, exitpriority=100)
+
+
 def park(thing: object) -> None:
     """
     Keep *thing* for ever, so that it's never collected in this process.
@@ -81,13 +103,16 @@ def park(thing: object) -> None:
 
 
 def _after_fork() -> None:
+    _unfinished.clear()
     for thing in list(_forkables):
         thing.after_fork()
 
 
 def _at_exit() -> None:
-    for thing in list(_exitables):
-        thing.at_exit()
+    # All get their turn, whatever one of them raises.
+    with contextlib.ExitStack() as stack:
+        for thing in [*_exitables, *_unfinished]:
+            stack.callback(thing.at_exit)
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -56,9 +56,12 @@ class Gate:
 
     def open(self) -> None:
         """
-        Let the thread go on; once only.
+        Let the thread go on; a second time does nothing.
         """
-        self._lock.release()
+        if self._lock.locked():
+            # Another thread may open it at the same moment.
+            with contextlib.suppress(RuntimeError):
+                self._lock.release()
 
     def wait(self, timeout: float | None) -> bool:
         """
@@ -66,7 +69,8 @@ class Gate:
         """
         if timeout is None:
             return self._lock.acquire()
-        return self._lock.acquire(timeout=max(timeout, 0))
+        timeout = min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+        return self._lock.acquire(timeout=timeout)
 
 
 def wake(waiters: Iterable[Gate | asyncio.Future[None]]) -> None:
@@ -111,6 +115,7 @@ class PendingReceipt:
         "_waiters",
         "at_sink",
         "event_id",
+        "number",
         "record",
         "urgent",
         "withdrawn",
@@ -123,6 +128,8 @@ class PendingReceipt:
         # None once it is decided on, so that memory is free at once.
         self.record: Record | None = record
         self.urgent = urgent
+        # Its place among all that the buffer took.
+        self.number = 0
         self.withdrawn = False
         self.at_sink = False
         self._buffer = buffer
@@ -182,7 +189,12 @@ class PendingReceipt:
             return True
 
         gate = Gate()
-        return not self.watch(gate) or gate.wait(timeout)
+        if not self.watch(gate) or gate.wait(timeout):
+            return True
+
+        with self._buffer.lock, contextlib.suppress(ValueError):
+            (self._waiters or []).remove(gate)
+        return self.done()
 
     def watch(self, waiter: Gate | asyncio.Future[None]) -> bool:
         """
@@ -235,6 +247,7 @@ class PendingReceipt:
 
 def remaining(deadline: float) -> float:
     """
-    Seconds left until *deadline* on the monotonic clock, at least 0.
+    Seconds left until *deadline* on the monotonic clock, from 0 to the
+    longest that a thread can wait.
     """
-    return max(deadline - time.monotonic(), 0.0)
+    return min(max(deadline - time.monotonic(), 0.0), threading.TIMEOUT_MAX)

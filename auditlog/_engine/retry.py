@@ -49,7 +49,7 @@ class Patience:
     ) -> None:
         self.stopped = False
         self._failures = failures
-        self._longest = longest
+        self.longest = longest
         self._hurried = threading.Event()
 
     def call(self, attempt: Callable[[], T]) -> T:
@@ -64,9 +64,15 @@ class Patience:
 
             Exception: What the last attempt raised, if stopped.
         """
-        result = self._retrying()(attempt)
+        result = self.insist(attempt)
         self._failures.worked()
         return result
+
+    def insist(self, attempt: Callable[[], T]) -> T:
+        """
+        As :meth:`call`, where *attempt* itself knows if anything worked.
+        """
+        return self._retrying()(attempt)
 
     def _retrying(self) -> Retrying:
         # Imported with the first worker, not with the package.
@@ -78,7 +84,7 @@ class Patience:
 
         return Retrying(
             retry=retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=FIRST, max=self._longest),
+            wait=wait_random_exponential(multiplier=FIRST, max=self.longest),
             stop=lambda _: self.stopped,
             sleep=self.pause,
             before_sleep=self._report,
@@ -95,7 +101,7 @@ class Patience:
         """
         Wait *seconds*, or until hurried; repeats what failed when it is due.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + min(seconds, self.longest)
         while not self.stopped:
             left = deadline - time.monotonic()
             if left <= 0 or self._hurried.wait(

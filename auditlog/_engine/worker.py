@@ -4,6 +4,7 @@ Takes batches from the buffer and sees them into the sink.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("auditlog.publisher")
+
+# Longest pause between two tries, in seconds, once the publisher is closed.
+PRESSED = 0.2
 
 
 class Worker:
@@ -59,13 +63,12 @@ class Worker:
         self._after_write = after_write
         self._refused: dict[str, SinkError] = {}
         self._logger: logging.Logger = getattr(sink, "logger", log)
-        self._patience = Patience(
-            FailureLog(
-                self._logger,
-                who=f"publisher {name!r}",
-                waiting=lambda: buffer.events,
-            )
+        self._failures = FailureLog(
+            self._logger,
+            who=f"publisher {name!r}",
+            waiting=lambda: buffer.events,
         )
+        self._patience = Patience(self._failures)
 
     def run(self) -> None:
         """
@@ -90,6 +93,13 @@ class Worker:
         """
         self._patience.hurry()
 
+    def press(self) -> None:
+        """
+        Try again at once and then often: little time is left.
+        """
+        self._patience.longest = PRESSED
+        self._patience.hurry()
+
     def stop(self) -> None:
         """
         End after the write that is under way; the rest is not decided on.
@@ -101,7 +111,7 @@ class Worker:
 
     def _see_through(self, batch: list[PendingReceipt]) -> None:
         try:
-            self._patience.call(lambda: self._write(batch))
+            self._patience.insist(lambda: self._try(batch))
         except BaseException as exc:  # noqa: BLE001 - whoever waits hears it
             error = SinkError(f"given up: {describe(exc)}")
             error.__cause__ = exc
@@ -111,7 +121,18 @@ class Worker:
         finally:
             # Before flush() goes on, so that what it raises was logged.
             self._tell_refused()
-            self._buffer.leave(batch)
+            self._buffer.leave()
+
+    def _try(self, batch: list[PendingReceipt]) -> None:
+        """
+        Write *batch*; raise only what somebody waits for another try of.
+        """
+        try:
+            self._write(batch)
+        except Exception as exc:
+            if not all(receipt.done() for receipt in batch):
+                raise
+            self._failures.failed(exc)
 
     def _write(self, batch: list[PendingReceipt]) -> None:
         """
@@ -121,10 +142,10 @@ class Worker:
             try:
                 self._sink.write([r.record for r in pending if r.record])
             except PartialWriteError as exc:
-                if not exc.stored and not exc.failed:
-                    self._buffer.put_back(pending, exc, hopeless=None)
-                    raise
                 self._settle(pending, exc)
+                if not any(receipt.done() for receipt in pending):
+                    self._buffer.put_back(pending, exc, hopeless=None)
+                    raise SinkError(f"nothing was decided: {exc}") from exc
             except EventRefusedError as exc:
                 self._isolate(pending, exc)
             except Exception as exc:
@@ -132,6 +153,7 @@ class Worker:
                 raise
             else:
                 self._buffer.store(pending)
+                self._failures.worked()
                 self._after_write()
 
     def _settle(
@@ -168,7 +190,10 @@ class Worker:
         One line for a whole batch of refusals.
         """
         refused, self._refused = self._refused, {}
-        if refused:
+        if not refused:
+            return
+        # A logging handler that raises must not end the worker.
+        with contextlib.suppress(Exception):
             self._logger.error(
                 "Refused for good: %s audit events of publisher %r, "
                 "the first, %s, because: %s",

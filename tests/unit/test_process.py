@@ -242,3 +242,164 @@ class TestFork:
         )
 
         assert ["child"] == lines
+
+
+class TestForgottenEnds:
+    def test_publisher_that_nobody_holds(self, run):
+        """
+        What a function queued with a publisher of its own is stored.
+        """
+        lines, _ = run(
+            """
+            def main():
+                publisher = AuditLogPublisher(FileSink(path, delay=0.3))
+                publisher.enqueue(event(1))
+                publisher.enqueue(event(2))
+            main()
+            """
+        )
+
+        assert ["1", "2"] == lines
+
+    def test_close_that_ctrl_c_interrupts(self, run):
+        """
+        The end of the process finishes what close() had begun.
+        """
+        lines, err = run(
+            """
+            signal.signal(2, signal.default_int_handler)
+            publisher = AuditLogPublisher(
+                FileSink(path, delay=0.05), batch_events=1
+            )
+            for n in range(20):
+                publisher.enqueue(event(n))
+            threading.Timer(0.2, os.kill, (os.getpid(), 2)).start()
+            try:
+                publisher.close()
+            except KeyboardInterrupt:
+                os.write(2, b"interrupted")
+            """
+        )
+
+        assert (20, "interrupted") == (len(lines), err)
+
+    def test_close_in_a_daemon_thread(self, run):
+        """
+        The process doesn't end before a close() that is under way.
+        """
+        lines, _ = run(
+            """
+            publisher = AuditLogPublisher(FileSink(path, delay=0.5))
+            publisher.enqueue(event(1))
+            closing = threading.Thread(target=publisher.close, daemon=True)
+            closing.start()
+            time.sleep(0.1)
+            """
+        )
+
+        assert ["1"] == lines
+
+    def test_one_bad_end_leaves_the_others_theirs(self, run):
+        """
+        A sink that exits in close() doesn't cost another sink's events.
+        """
+        lines, _ = run(
+            """
+            class Exiting(InMemorySink):
+                def close(self):
+                    raise SystemExit
+            bad = [AuditLogPublisher(Exiting()) for _ in range(5)]
+            publisher = AuditLogPublisher(FileSink(path, delay=0.2))
+            publisher.enqueue(event(1))
+            """
+        )
+
+        assert ["1"] == lines
+
+    def test_signal_handler_during_the_first_event(self, run):
+        """
+        A handler may enqueue while the worker thread is being started.
+        """
+        lines, _ = run(
+            """
+            publisher = AuditLogPublisher(FileSink(path))
+            signal.signal(10, lambda *_: publisher.enqueue(event("signal")))
+            start = threading.Thread.start
+            def interrupted(thread):
+                start(thread)
+                os.kill(os.getpid(), 10)
+            threading.Thread.start = interrupted
+            publisher.publish(event(1))
+            """,
+            timeout=20,
+        )
+
+        assert {"1", "signal"} == set(lines)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_child_of_multiprocessing(self, run):
+        """
+        Its end stores what it queued, though it runs no exit handlers.
+        """
+        lines, _ = run(
+            """
+            import multiprocessing
+            publisher = AuditLogPublisher(FileSink(path, delay=0.1))
+            fork = multiprocessing.get_context("fork")
+            children = [
+                fork.Process(target=lambda: publisher.enqueue(event(1)))
+                for _ in range(3)
+            ]
+            for child in children:
+                child.start()
+            for child in children:
+                child.join()
+            """
+        )
+
+        assert ["1"] * 3 == lines
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_child_of_a_closed_publisher(self, run):
+        """
+        Closed stays closed: no event is taken that nobody would store.
+        """
+        run(
+            """
+            from auditlog.errors import PublisherClosedError
+            publisher = AuditLogPublisher(InMemorySink())
+            publisher.close()
+            child = os.fork()
+            if child == 0:
+                try:
+                    publisher.enqueue(event(1))
+                except PublisherClosedError:
+                    os._exit(0)
+                os._exit(1)
+            assert os.waitpid(child, 0)[1] == 0
+            """
+        )
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_memory_sink_locked_and_leased_at_the_fork(self, run):
+        """
+        A child inherits neither the lock nor the lease of a parent's thread.
+        """
+        run(
+            """
+            journal = InMemorySink(lease_ttl=3600)
+            publisher = AuditLogPublisher(
+                journal, relays={"file": FileSink(path)}
+            )
+            while not publisher.relays["file"].holding:
+                time.sleep(0.01)
+            journal._lock.acquire()
+            child = os.fork()
+            if child == 0:
+                publisher.publish(event(1))
+                publisher.wait_delivered(10)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            os._exit(0)
+            """
+        )

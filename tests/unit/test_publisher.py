@@ -6,12 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 
+from uuid import uuid4
+
+import attrs
 import pytest
 
 from auditlog import codec
+from auditlog._engine import buffer
+from auditlog._engine.receipt import Gate
 from auditlog.errors import (
     BufferFullError,
     ConfigError,
@@ -761,3 +767,236 @@ class TestShape:
 
         with pytest.raises(ConfigError, match="PrintSink isn't"):
             AuditLogPublisher(PrintSink(), relays={"x": InMemorySink()})
+
+
+class TestUnderAttack:
+    """
+    What callers, signal handlers, finalizers and odd sinks may do.
+    """
+
+    def test_giving_up_frees_memory(self, sink, publisher):
+        """
+        Calls that time out behind a sink that hangs leave nothing behind.
+        """
+        sink.stall()
+        publisher.enqueue(make_event())
+        sink.arrived.acquire()
+
+        for n in range(20):
+            with pytest.raises(SinkTimeoutError):
+                publisher.publish(make_event(n), timeout=0)
+
+        assert not publisher._buffer._queue
+
+    def test_waiting_for_room_leaves_nothing(self, sink):
+        """
+        Nor do calls that found no room in time.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink, max_events=1)
+        publisher.enqueue(make_event())
+
+        for n in range(20):
+            with pytest.raises(SinkTimeoutError):
+                publisher.publish(make_event(n), timeout=0)
+
+        assert not publisher._buffer._watchers
+        sink.flow()
+        publisher.close()
+
+    def test_flush_waits_for_its_own_events(self, sink, publisher):
+        """
+        An event that was withdrawn neither counts nor stands in for another.
+        """
+        sink.stall()
+        publisher.enqueue(make_event(1))
+        sink.arrived.acquire()
+
+        with pytest.raises(SinkTimeoutError):
+            publisher.publish(make_event(2), timeout=0.05)
+        with pytest.raises(SinkTimeoutError, match="1 events are not stored"):
+            publisher.flush(0.1)
+
+    def test_answer_about_other_events_backs_off(self):
+        """
+        A sink that decides on nothing it was given isn't asked in a loop.
+        """
+        calls = []
+
+        class Confused:
+            def write(self, records):
+                calls.append(len(records))
+                raise PartialWriteError([uuid4()], {})
+
+        publisher = AuditLogPublisher(Confused())
+        receipt = publisher.enqueue(make_event())
+
+        assert not receipt.wait(0.3)
+        assert len(calls) < 50
+        with pytest.raises(SinkTimeoutError):
+            publisher.close(0)
+
+    def test_every_caller_hears_of_a_wrong_setup_at_once(self, caplog):
+        """
+        No call waits for the back-off of one that failed before it, and a
+        burst is told once, without saying that it works again.
+        """
+        caplog.set_level(logging.INFO)
+
+        class Broken:
+            def write(self, records):
+                raise SinkSetupError("no table")
+
+        publisher = AuditLogPublisher(Broken())
+        for n in range(30):
+            with pytest.raises(SinkSetupError):
+                publisher.publish(make_event(n))
+        publisher.close()
+
+        failed = "Failed to publish audit log event: no table"
+        assert 1 == caplog.messages.count(failed)
+        assert "works again" not in caplog.text
+
+    def test_raising_log_handler_costs_no_event(self, sink, stored):
+        """
+        Neither a failure nor a refusal that can't be logged ends the worker.
+        """
+
+        class Broken(logging.Handler):
+            def emit(self, record):
+                raise ValueError
+
+        logger, handler = logging.getLogger("auditlog"), Broken()
+        logger.addHandler(handler)
+        try:
+            sink.fail(times=2)
+            publisher = AuditLogPublisher(sink)
+            publisher.enqueue(make_event(1))
+            publisher.flush(5)
+            publisher.publish(first := make_event(2))
+            twin = attrs.evolve(first, event_type="Other.Thing.Done")
+            with pytest.raises(DuplicateEventError):
+                publisher.publish(twin)
+            publisher.publish(make_event(3))
+            publisher.close()
+        finally:
+            logger.removeHandler(handler)
+
+        assert ["1", "2", "3"] == [e.resource.id for e in stored.events]
+
+    @pytest.mark.parametrize(
+        "timeout", [math.inf, 1e10, threading.TIMEOUT_MAX]
+    )
+    def test_no_timeout_is_too_long(self, sink, stored, timeout):
+        """
+        Longer than a thread can wait means as long as it can.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink, max_events=1)
+        threading.Timer(0.1, sink.flow).start()
+
+        publisher.publish(make_event(1), timeout=timeout)
+        publisher.enqueue(make_event(2)).result(timeout)
+        publisher.flush(timeout)
+        publisher.close(timeout)
+
+        assert 2 == len(stored.events)
+
+    def test_sink_cannot_wait_for_itself(self, stored):
+        """
+        Within a write, what would wait for that write raises at once.
+        """
+        heard = []
+
+        class Curious(InMemorySink):
+            def write(self, records):
+                for wait in (
+                    lambda: publisher.publish(make_event()),
+                    publisher.flush,
+                    publisher.close,
+                ):
+                    try:
+                        wait()
+                    except SinkError as exc:
+                        heard.append(str(exc))
+                super().write(records)
+
+        publisher = AuditLogPublisher(Curious())
+        publisher.publish(make_event())
+        publisher.close()
+
+        why = "can't wait for Curious from within its write"
+        assert [True] * 3 == [why in each for each in heard]
+
+    def test_signal_while_the_worker_is_woken(self, publisher, monkeypatch):
+        """
+        A handler that raises there doesn't leave the worker asleep.
+        """
+        publisher.publish(make_event(1))
+        while publisher._buffer._worker is None:
+            time.sleep(0.001)
+
+        def interrupted(gate):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Gate, "open", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                publisher.enqueue(make_event(2))
+        publisher.enqueue(make_event(3))
+
+        publisher.flush(5)
+
+    def test_finalizer_while_the_worker_goes_to_sleep(
+        self, publisher, monkeypatch
+    ):
+        """
+        An event that a finalizer enqueues in the worker isn't overlooked.
+        """
+        publisher.publish(make_event(1))
+        late = []
+
+        class Finalizing(Gate):
+            def __init__(self):
+                super().__init__()
+                if threading.current_thread() is publisher._thread:
+                    monkeypatch.undo()
+                    late.append(publisher.enqueue(make_event(2)))
+
+        monkeypatch.setattr(buffer, "Gate", Finalizing)
+        publisher.publish(make_event(3))
+        time.sleep(0.1)
+
+        assert late[0].wait(5)
+
+    def test_thread_that_cannot_be_started(self, publisher, monkeypatch):
+        """
+        A process at its limit of threads publishes once it has one again.
+        """
+
+        def full(thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", full)
+            first = publisher.enqueue(make_event(1))
+
+        publisher.publish(make_event(2))
+
+        assert first.done()
+
+    def test_close_tries_again_often(self, sink, stored, monkeypatch):
+        """
+        A sink that is back before the timeout still gets the events.
+        """
+        sink.fail(times=2)
+        # The longest pause that there can be.
+        monkeypatch.setattr(
+            "tenacity.wait_random_exponential.__call__", lambda *_: 30.0
+        )
+        publisher = AuditLogPublisher(sink)
+        publisher.enqueue(event := make_event())
+
+        publisher.close(timeout=5)
+
+        assert [event] == stored.events

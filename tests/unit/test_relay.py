@@ -14,6 +14,7 @@ from auditlog.errors import (
     ClusterNotFoundError,
     DeliveryTimeoutError,
     EventRefusedError,
+    PartialWriteError,
     SinkSetupError,
 )
 from auditlog.memory import InMemorySink
@@ -326,6 +327,23 @@ class TestTrouble:
 
         assert "begins again" in caplog.text
 
+    def test_relay_that_was_stopped_can_be_started(
+        self, journal, target, relay
+    ):
+        """
+        Stopped and started again, it goes on where it was.
+        """
+        fill(journal, 2)
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 2)
+        relay.stop(5)
+
+        fill(journal, 2)
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 4)
+
+        assert 4 == len(target.records)
+
 
 class TestPublisherWithRelays:
     def test_wait_delivered(self, journal, sink, target):
@@ -413,3 +431,66 @@ class TestPublisherWithRelays:
             publisher.publish(make_event())
 
         wait_until(lambda: set(threading.enumerate()) <= before)
+
+
+class TestOddities:
+    def test_answer_that_skips_the_first_backs_off(self, journal):
+        """
+        No step forward is a failure: no busy loop, and it can be stopped.
+        """
+        calls = []
+
+        class Skipping:
+            def write(self, records):
+                calls.append(len(records))
+                raise PartialWriteError([r.event_id for r in records[1:]], {})
+
+        fill(journal, 3)
+        relay = Relay(journal, Skipping(), name="topic")
+        relay.start()
+        time.sleep(0.3)
+
+        assert relay.stop(5)
+        assert len(calls) < 50
+        assert journal.position("topic") == 0
+
+    def test_cleared_journal_is_relayed_from_its_start(
+        self, target, monkeypatch
+    ):
+        """
+        A relay that runs doesn't keep the position of what was forgotten.
+        """
+        monkeypatch.setattr("auditlog.relay.STANDBY", 0.1)
+        journal = InMemorySink(lease_ttl=0.3)
+        relay = Relay(journal, target, name="topic")
+        relay.start()
+        fill(journal, 5)
+        wait_until(lambda: journal.position("topic") == 5)
+
+        journal.clear()
+        expected = fill(journal, 3)
+
+        wait_until(lambda: journal.position("topic") == 3)
+        assert expected == ids(target)[5:]
+        relay.stop(5)
+
+    def test_lease_is_renewed_after_a_foreign_error(self, journal, target):
+        """
+        A journal that raises something else once keeps being asked.
+        """
+        lease = InMemorySink(lease_ttl=0.03).lease("topic")
+        calls = []
+
+        def renew():
+            calls.append(1)
+            raise OSError
+
+        lease.renew = renew
+        relay = Relay(journal, target, name="topic")
+        relay._lease = lease
+        keeper = threading.Thread(target=relay._keep_lease)
+        keeper.start()
+
+        wait_until(lambda: len(calls) > 2)
+        relay.stop()
+        keeper.join(5)
