@@ -30,7 +30,7 @@ from auditlog._engine.receipt import (
     remaining,
 )
 from auditlog._engine.worker import Worker
-from auditlog.abc import Journal, Record
+from auditlog.abc import Journal
 from auditlog.errors import (
     BufferFullError,
     ConfigError,
@@ -87,11 +87,13 @@ class AuditLogPublisher:
 
         max_events: Most events that wait in memory.
 
-        max_bytes: Most bytes of events that wait in memory.
+        max_bytes:
+            Most bytes of events that wait in memory, as
+            :func:`auditlog.codec.weigh` estimates them.
 
         batch_events: Most events in one write.
 
-        batch_bytes: Most bytes in one write.
+        batch_bytes: Most bytes of events in one write, estimated as above.
 
         overflow:
             What ``enqueue()`` does when the buffer is full: ``block`` for at
@@ -121,7 +123,7 @@ class AuditLogPublisher:
         max_events: int = 10_000,
         max_bytes: int = 32 * 1024 * 1024,
         batch_events: int = 512,
-        batch_bytes: int = 1024 * 1024,
+        batch_bytes: int = 4 * 1024 * 1024,
         overflow: Literal["block", "raise"] = "block",
         overflow_timeout: float = 1.0,
         shutdown_timeout: float = 10.0,
@@ -134,7 +136,7 @@ class AuditLogPublisher:
         )
         self.name = name
         self.sink = sink
-        self._encode = codecs.codec_named(codec).encode
+        self._codec = codecs.codec_named(codec)
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._batch_events = batch_events
@@ -249,13 +251,13 @@ class AuditLogPublisher:
         .. versionadded:: 0.1.0
         """
         deadline = time.monotonic() + timeout
-        record = self._record(event)
+        self._check(event)
         self._refuse_worker()
-        receipt = self._offer_until(deadline, record, urgent=True)
+        receipt = self._offer_until(deadline, event, urgent=True)
         if receipt is None:
-            raise self._timed_out(record, timeout)
+            raise self._timed_out(event, timeout)
         if not receipt.wait(remaining(deadline)):
-            self._withdraw(receipt, record, timeout)
+            self._withdraw(receipt, event, timeout)
         return receipt.result()
 
     async def publish_async(
@@ -271,20 +273,20 @@ class AuditLogPublisher:
         """
         import asyncio  # noqa: PLC0415 - only where a loop runs
 
-        record = self._record(event)
+        self._check(event)
         receipt: PendingReceipt | None = None
         try:
             async with asyncio.timeout(timeout):
-                receipt = await self._offer_async(record)
+                receipt = await self._offer_async(event)
                 return await receipt
         except TimeoutError as exc:
             if receipt is None:
-                raise self._timed_out(record, timeout) from exc
-            self._withdraw(receipt, record, timeout)
+                raise self._timed_out(event, timeout) from exc
+            self._withdraw(receipt, event, timeout)
             return receipt.result()
         except asyncio.CancelledError:
             if receipt is not None:
-                error = SinkError(f"event {record.event_id} was cancelled")
+                error = SinkError(f"event {event.event_id} was cancelled")
                 self._buffer.withdraw(receipt, error)
             raise
 
@@ -305,14 +307,14 @@ class AuditLogPublisher:
 
         .. versionadded:: 0.1.0
         """
-        record = self._record(event)
-        receipt = self._offer(record, urgent=False)
+        self._check(event)
+        receipt = self._offer(event, urgent=False)
         if receipt is None and self._overflow_timeout and not _in_event_loop():
             deadline = time.monotonic() + self._overflow_timeout
-            receipt = self._offer_until(deadline, record, urgent=False)
+            receipt = self._offer_until(deadline, event, urgent=False)
         if receipt is None:
             raise BufferFullError(
-                f"can't take event {record.event_id}: "
+                f"can't take event {event.event_id}: "
                 f"{self._buffer.events} events wait for "
                 f"{self._buffer.sink}{self._why()}"
             )
@@ -553,16 +555,16 @@ class AuditLogPublisher:
         for relay in self.relays.values():
             relay.hurry()
 
-    def _record(self, event: AuditEvent) -> Record:
+    def _check(self, event: AuditEvent) -> None:
         if not isinstance(event, AuditEvent):
             raise InvalidEventError(
                 f"an AuditEvent is needed (got {type(event).__name__})"
             )
-        return Record(event_id=event.event_id, body=self._encode(event))
+        self._codec.check(event)
 
     def _offer(
         self,
-        record: Record,
+        event: AuditEvent,
         *,
         urgent: bool,
         waiter: Gate | asyncio.Future[None] | None = None,
@@ -570,31 +572,36 @@ class AuditLogPublisher:
         if self._thread is None:
             self._start()
         try:
-            return self._buffer.offer(record, urgent=urgent, waiter=waiter)
+            return self._buffer.offer(
+                event,
+                weight=codecs.weigh(event),
+                urgent=urgent,
+                waiter=waiter,
+            )
         except PublisherClosedError:
             raise PublisherClosedError(
-                f"can't publish event {record.event_id}: "
+                f"can't publish event {event.event_id}: "
                 f"publisher {self.name!r} is closed"
             ) from None
 
     def _offer_until(
-        self, deadline: float, record: Record, *, urgent: bool
+        self, deadline: float, event: AuditEvent, *, urgent: bool
     ) -> PendingReceipt | None:
         while True:
             gate = Gate()
-            receipt = self._offer(record, urgent=urgent, waiter=gate)
+            receipt = self._offer(event, urgent=urgent, waiter=gate)
             if receipt:
                 return receipt
             if not gate.wait(remaining(deadline)):
                 self._buffer.forget(gate)
                 return None
 
-    async def _offer_async(self, record: Record) -> PendingReceipt:
+    async def _offer_async(self, event: AuditEvent) -> PendingReceipt:
         import asyncio  # noqa: PLC0415 - only where a loop runs
 
         while True:
             room = asyncio.get_running_loop().create_future()
-            receipt = self._offer(record, urgent=True, waiter=room)
+            receipt = self._offer(event, urgent=True, waiter=room)
             if receipt:
                 return receipt
             try:
@@ -609,6 +616,7 @@ class AuditLogPublisher:
             worker = Worker(
                 self._buffer,
                 self.sink,
+                encode=self._codec.encode,
                 name=self.name,
                 batch_events=self._batch_events,
                 batch_bytes=self._batch_bytes,
@@ -663,19 +671,21 @@ class AuditLogPublisher:
         }
 
     def _withdraw(
-        self, receipt: PendingReceipt, record: Record, timeout: float
+        self, receipt: PendingReceipt, event: AuditEvent, timeout: float
     ) -> None:
         """
         Raise what a caller gets whose time is up, unless it was decided.
         """
-        error = self._timed_out(record, timeout)
+        error = self._timed_out(event, timeout)
         self._buffer.withdraw(receipt, error)
         if not receipt.done():
             raise error
 
-    def _timed_out(self, record: Record, timeout: float) -> SinkTimeoutError:
+    def _timed_out(
+        self, event: AuditEvent, timeout: float
+    ) -> SinkTimeoutError:
         return self._because(
-            f"{self._buffer.sink} didn't confirm event {record.event_id} "
+            f"{self._buffer.sink} didn't confirm event {event.event_id} "
             f"within {timeout:g} s{self._why()}; publishing it again is safe"
         )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
 
-    from auditlog.abc import Record
+    from auditlog.event import AuditEvent
 
 
 # Refusals that nobody asked for yet; those beyond that were only logged.
@@ -43,8 +43,8 @@ class Buffer:
         max_events: At most so many events.
 
         max_bytes:
-            At most so many bytes of bodies. A single larger event is taken
-            when nothing else is there.
+            At most so many bytes of events, by their weights. A single larger
+            event is taken when nothing else is there.
     """
 
     def __init__(self, *, sink: str, max_events: int, max_bytes: int) -> None:
@@ -69,15 +69,18 @@ class Buffer:
 
     def offer(
         self,
-        record: Record,
+        event: AuditEvent,
         *,
+        weight: int,
         urgent: bool,
         waiter: Gate | asyncio.Future[None] | None = None,
     ) -> PendingReceipt | None:
         """
-        Take *record*; None if there is no room.
+        Take *event*; None if there is no room.
 
         Args:
+            weight: Its bytes in memory, roughly.
+
             urgent: Whether a caller waits and wants to hear of trouble.
 
             waiter: Woken, if there is no room, when there may be some.
@@ -85,20 +88,19 @@ class Buffer:
         Raises:
             PublisherClosedError: If it was closed.
         """
-        size = len(record.body)
-        receipt = PendingReceipt(record, self, urgent=urgent)
+        receipt = PendingReceipt(event, self, weight=weight, urgent=urgent)
         with self.lock:
             if self.closed:
                 raise PublisherClosedError
             if self.events and (
                 self.events >= self.max_events
-                or self.bytes + size > self.max_bytes
+                or self.bytes + weight > self.max_bytes
             ):
                 if waiter is not None:
                     self._watchers.append(waiter)
                 return None
             self.events += 1
-            self.bytes += size
+            self.bytes += weight
             self._taken += 1
             receipt.number = self._taken
             self._queue.append(receipt)
@@ -188,7 +190,7 @@ class Buffer:
         size = 0
         while self._queue and len(batch) < max_events:
             receipt = self._queue[0]
-            size += len(receipt.record.body) if receipt.record else 0
+            size += receipt.weight
             # A sink answers by id: the same one waits for the next batch.
             if batch and (size > max_bytes or receipt.event_id in ids):
                 break
@@ -205,7 +207,7 @@ class Buffer:
         waiters = []
         with self.lock:
             for receipt in batch:
-                if receipt.record is None:
+                if receipt.event is None:
                     continue
                 if receipt.withdrawn:
                     waiters += self._decide([receipt], _given_up(receipt))
@@ -274,9 +276,9 @@ class Buffer:
     ) -> list[Gate | asyncio.Future[None]]:
         waiters: list[Gate | asyncio.Future[None]] = []
         for receipt in receipts:
-            if receipt.record is not None:
+            if receipt.event is not None:
                 self.events -= 1
-                self.bytes -= len(receipt.record.body)
+                self.bytes -= receipt.weight
                 waiters += receipt.decide(error)
         return waiters
 

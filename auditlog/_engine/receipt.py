@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from auditlog._engine.buffer import Buffer
     from auditlog.abc import Record
     from auditlog.errors import SinkError
+    from auditlog.event import AuditEvent
 
 
 @attrs.frozen(kw_only=True)
@@ -114,19 +115,24 @@ class PendingReceipt:
         "_error",
         "_waiters",
         "at_sink",
+        "event",
         "event_id",
         "number",
         "record",
         "urgent",
+        "weight",
         "withdrawn",
     )
 
     def __init__(
-        self, record: Record, buffer: Buffer, *, urgent: bool
+        self, event: AuditEvent, buffer: Buffer, *, weight: int, urgent: bool
     ) -> None:
-        self.event_id = record.event_id
+        self.event_id = event.event_id
         # None once it is decided on, so that memory is free at once.
-        self.record: Record | None = record
+        self.event: AuditEvent | None = event
+        # Made by the worker: a caller doesn't wait for the codec.
+        self.record: Record | None = None
+        self.weight = weight
         self.urgent = urgent
         # Its place among all that the buffer took.
         self.number = 0
@@ -140,7 +146,7 @@ class PendingReceipt:
         """
         Whether the event is stored or given up.
         """
-        return self.record is None
+        return self.event is None
 
     def result(self, timeout: float | None = None) -> Receipt:
         """
@@ -185,7 +191,7 @@ class PendingReceipt:
         """
         Wait until the event is decided on; whether it is.
         """
-        if self.record is None:
+        if self.event is None:
             return True
 
         gate = Gate()
@@ -201,7 +207,7 @@ class PendingReceipt:
         Have *waiter* woken when the event is decided on; False if it is.
         """
         with self._buffer.lock:
-            if self.record is None:
+            if self.event is None:
                 return False
 
             if self._waiters is None:
@@ -219,7 +225,7 @@ class PendingReceipt:
             error: None if the event is stored.
         """
         self._error = error
-        self.record = None
+        self.event = self.record = None
         waiters, self._waiters = self._waiters, None
         return waiters or ()
 
@@ -237,7 +243,7 @@ class PendingReceipt:
     def __repr__(self) -> str:
         state = (
             "pending"
-            if self.record is not None
+            if self.event is not None
             else "stored"
             if self._error is None
             else type(self._error).__name__

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from auditlog._engine.failures import FailureLog, describe
 from auditlog._engine.retry import Patience
+from auditlog.abc import Record
 from auditlog.errors import (
     EventRefusedError,
     PartialWriteError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from auditlog._engine.buffer import Buffer
     from auditlog._engine.receipt import PendingReceipt
     from auditlog.abc import Sink
+    from auditlog.event import AuditEvent
 
 
 log = logging.getLogger("auditlog.publisher")
@@ -42,6 +44,8 @@ class Worker:
     way goes into the next.
 
     Args:
+        encode: What makes an event's body.
+
         after_write: Called after something was stored.
     """
 
@@ -50,6 +54,7 @@ class Worker:
         buffer: Buffer,
         sink: Sink,
         *,
+        encode: Callable[[AuditEvent], bytes],
         name: str,
         batch_events: int,
         batch_bytes: int,
@@ -57,6 +62,7 @@ class Worker:
     ) -> None:
         self._buffer = buffer
         self._sink = sink
+        self._encode = encode
         self._name = name
         self._batch_events = batch_events
         self._batch_bytes = batch_bytes
@@ -139,8 +145,10 @@ class Worker:
         Decide on all of *batch*, or raise what may pass.
         """
         while pending := self._buffer.start(batch):
+            records = self._records(pending)
             try:
-                self._sink.write([r.record for r in pending if r.record])
+                if records:
+                    self._sink.write(records)
             except PartialWriteError as exc:
                 self._settle(pending, exc)
                 if not any(receipt.done() for receipt in pending):
@@ -155,6 +163,22 @@ class Worker:
                 self._buffer.store(pending)
                 self._failures.worked()
                 self._after_write()
+
+    def _records(self, pending: list[PendingReceipt]) -> list[Record]:
+        for receipt in pending[:]:
+            # Given up by a close that didn't wait for this write.
+            event = receipt.event
+            if event is None:
+                pending.remove(receipt)
+            elif receipt.record is None:
+                try:
+                    body = self._encode(event)
+                except Exception as exc:  # noqa: BLE001 - it concerns one
+                    pending.remove(receipt)
+                    self._refuse(receipt, _no_body(event, exc))
+                else:
+                    receipt.record = Record(event_id=event.event_id, body=body)
+        return [r.record for r in pending if r.record is not None]
 
     def _settle(
         self, pending: list[PendingReceipt], exc: PartialWriteError
@@ -202,6 +226,14 @@ class Worker:
                 *next(iter(refused.items())),
                 extra={"auditlog_event_ids": list(refused)},
             )
+
+
+def _no_body(event: AuditEvent, exc: Exception) -> SinkError:
+    error = EventRefusedError(
+        f"event {event.event_id} has no body: {describe(exc)}"
+    )
+    error.__cause__ = exc
+    return error
 
 
 def _hopeless(exc: Exception) -> SinkError | None:

@@ -14,6 +14,7 @@ from ._data import converter
 from ._reading import Envelope, decode, peek
 from ._schema import json_schema
 from ._uri import event_uri
+from ._weight import weigh
 from ._writing import CloudEventsCodec, ConduktorCodec
 
 
@@ -35,6 +36,7 @@ __all__ = [
     "event_uri",
     "json_schema",
     "peek",
+    "weigh",
 ]
 
 
@@ -52,6 +54,14 @@ class Codec(Protocol):
     def name(self) -> str:
         """
         What configurations call it.
+        """
+
+    def check(self, event: AuditEvent, /) -> None:
+        """
+        See to it that :meth:`encode` will work, cheaply.
+
+        Raises:
+            EncodingError: If this event has no body in this dialect.
         """
 
     def encode(self, event: AuditEvent, /) -> bytes:

@@ -36,6 +36,11 @@ class CloudEventsCodec:
 
     name = "cloudevents"
 
+    def check(self, event: AuditEvent, /) -> None:
+        """
+        Do nothing: every event has a CloudEvents body.
+        """
+
     def encode(self, event: AuditEvent, /) -> bytes:
         """
         Return the body of *event*: always the same bytes, 65,535 at most.
@@ -70,6 +75,15 @@ class ConduktorCodec:
     """
 
     name = "conduktor"
+
+    def check(self, event: AuditEvent, /) -> None:
+        """
+        See to it that :meth:`encode` will work, without doing it.
+
+        Raises:
+            EncodingError: As :meth:`encode`.
+        """
+        _spelled(event)
 
     def encode(self, event: AuditEvent, /) -> bytes:
         """
@@ -112,12 +126,6 @@ def _cloudevents(event: AuditEvent) -> bytes:
 
 
 def _conduktor(event: AuditEvent) -> bytes:
-    spelled = conduktor.spelled(event.event_type)
-    if spelled is None:
-        raise EncodingError(
-            "$.event_type",
-            "the Conduktor dialect needs three parts, as Kafka.Topic.Create",
-        )
     return _encode(
         {
             "source": event_uri(event),
@@ -125,10 +133,20 @@ def _conduktor(event: AuditEvent) -> bytes:
             "datacontenttype": "application/json",
             "id": event.event_id,
             "time": _time(event.occurred_at),
-            "type": spelled,
+            "type": _spelled(event),
             "specversion": "1.0",
         }
     )
+
+
+def _spelled(event: AuditEvent) -> str:
+    spelled = conduktor.spelled(event.event_type)
+    if spelled is None:
+        raise EncodingError(
+            "$.event_type",
+            "the Conduktor dialect needs three parts, as Kafka.Topic.Create",
+        )
+    return spelled
 
 
 def _set(members: dict[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,9 @@ from auditlog.codec import (
     event_uri,
     json_schema,
     peek,
+    weigh,
 )
-from auditlog.errors import ConfigError, DecodingError
+from auditlog.errors import ConfigError, DecodingError, EncodingError
 from auditlog.event import (
     Actor,
     AuditEvent,
@@ -585,3 +586,40 @@ def test_encoding_leaves_the_event_alone():
     ConduktorCodec().encode(event)
 
     assert event == FULL
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"metadata": {"x": "x" * 10_000}},
+        {"reason": "x" * 10_000},
+        {"resource": Resource(type="thing", id="x" * 10_000)},
+        {"request": RequestContext(url="x" * 10_000)},
+        {"request": RequestContext(user_agent="x" * 10_000)},
+        {"changes": [Change(path="a", old="x" * 10_000, new=None)]},
+        {"changes": [Change(path="a", old=1, new=["x" * 10_000])]},
+    ],
+)
+def test_what_can_be_large_counts_for_the_weight(large):
+    """
+    A buffer that is bounded by weight is bounded by what clients send.
+    """
+    fields = {"event_type": "A.B.C", "resource": Resource(type="a", id="b")}
+
+    small = weigh(AuditEvent(**fields))
+    heavy = weigh(AuditEvent(**{**fields, **large}))
+
+    assert 9_990 < heavy - small < 10_100
+
+
+def test_check_tells_what_encode_would():
+    """
+    A publisher learns at once that an event has no body in a dialect.
+    """
+    event = AuditEvent(
+        event_type="Login", resource=Resource(type="user", id="1")
+    )
+
+    codec_named("cloudevents").check(event)
+    with pytest.raises(EncodingError, match="needs three parts"):
+        codec_named("conduktor").check(event)

@@ -22,6 +22,7 @@ from auditlog.errors import (
     BufferFullError,
     ConfigError,
     DuplicateEventError,
+    EncodingError,
     EventRefusedError,
     InvalidEventError,
     PartialWriteError,
@@ -257,6 +258,47 @@ class TestPublish:
         for i in range(8):
             own = [e for e in stored.events if e.tenant == str(i)]
             assert [str(n) for n in range(50)] == [e.resource.id for e in own]
+
+
+class TestCodec:
+    def test_event_that_has_no_body_is_refused_to_its_caller(self, stored):
+        """
+        At the call, whatever the sink does; those around it are stored.
+        """
+        with AuditLogPublisher(stored, codec="conduktor") as publisher:
+            publisher.enqueue(make_event(1))
+            for take in (publisher.enqueue, publisher.publish):
+                with pytest.raises(EncodingError, match="three parts"):
+                    take(make_event(2, event_type="Login"))
+            publisher.enqueue(make_event(3))
+
+        assert ["1", "3"] == [e.resource.id for e in stored.events]
+        assert b"AuditLogEventType(App,Invoice,Approve)" in (
+            stored.records[0].body
+        )
+
+    def test_fault_of_the_codec_costs_one_event(self, stored, monkeypatch):
+        """
+        The worker goes on, and the event's receipt tells what happened.
+        """
+        codec_ = codec.codec_named("cloudevents")
+
+        class Faulty:
+            check = codec_.check
+
+            def encode(self, event):
+                if event.resource.id == "2":
+                    raise ZeroDivisionError
+                return codec_.encode(event)
+
+        monkeypatch.setattr(codec, "codec_named", lambda _: Faulty())
+        publisher = AuditLogPublisher(stored)
+        receipts = [publisher.enqueue(make_event(n)) for n in (1, 2, 3)]
+        with pytest.raises(PartialWriteError, match="has no body"):
+            publisher.close()
+
+        assert [True, False, True] == [r.exception() is None for r in receipts]
+        assert ["1", "3"] == [e.resource.id for e in stored.events]
 
 
 class TestPublishAsync:
