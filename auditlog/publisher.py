@@ -774,11 +774,12 @@ def _hurry(publisher: AuditLogPublisher) -> Callable[[], None]:
 
 
 def _in_event_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
+    # Nor does a loop run where another thread is still importing asyncio.
+    find = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
+    if find is None:
         return False
     try:
-        asyncio.get_running_loop()
+        find()
     except RuntimeError:
         return False
     return True

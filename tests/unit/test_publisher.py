@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
 import time
 
@@ -506,6 +507,24 @@ class TestEnqueue:
                 publisher.enqueue(make_event())
 
         asyncio.run(main())
+        sink.flow()
+        publisher.close()
+
+    def test_asyncio_that_is_being_imported_is_no_loop(
+        self, sink, monkeypatch
+    ):
+        """
+        The worker imports it, at the moment when the buffer is full.
+        """
+        monkeypatch.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
+        sink.stall()
+        publisher = AuditLogPublisher(
+            sink, max_events=1, overflow_timeout=0.01
+        )
+        publisher.enqueue(make_event())
+
+        with pytest.raises(BufferFullError):
+            publisher.enqueue(make_event())
         sink.flow()
         publisher.close()
 
