@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+from types import ModuleType
 from uuid import uuid4
 
 import attrs
@@ -516,12 +517,13 @@ class TestEnqueue:
         """
         The worker imports it, at the moment when the buffer is full.
         """
-        monkeypatch.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
         sink.stall()
         publisher = AuditLogPublisher(
             sink, max_events=1, overflow_timeout=0.01
         )
         publisher.enqueue(make_event())
+        sink.arrived.acquire()
+        monkeypatch.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
 
         with pytest.raises(BufferFullError):
             publisher.enqueue(make_event())
