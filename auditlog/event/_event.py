@@ -41,7 +41,6 @@ T = TypeVar("T")
 MAX_TYPE_LENGTH = 255
 
 _set = object.__setattr__
-_TRUNCATED = (type(None), Truncation)
 _ATTRIBUTES = ("correlation_id", "causation_id", "traceparent")
 _TEXTS = ("code", "reason", "tenant", "severity", *_ATTRIBUTES)
 
@@ -124,6 +123,8 @@ def _event_id(value: uuid.UUID) -> uuid.UUID:
 
 
 def _event_type(value: str) -> str:
+    if type(value) is str:
+        return _checked_type(value)
     if not isinstance(value, str):
         raise InvalidEventError(
             f"'event_type' must be a str (got {type(value).__name__})"
@@ -287,7 +288,10 @@ class AuditEvent:
             raise InvalidEventError(
                 f"'resource' must be a Resource (got {kind})"
             )
-        if type(self.truncated) not in _TRUNCATED:
+        if (
+            self.truncated is not None
+            and type(self.truncated) is not Truncation
+        ):
             raise InvalidEventError("'truncated' must be a Truncation")
         replaced = (
             self._settle_texts()
@@ -303,15 +307,10 @@ class AuditEvent:
             _set(self, "replaced", replaced)
 
     def _settle_texts(self) -> int:
-        if (
-            self.code
-            is self.reason
-            is self.tenant
-            is self.severity
-            is self.correlation_id
-            is self.causation_id
-            is self.traceparent
-            is None
+        if _text.are_attributes(
+            self.correlation_id, self.causation_id, self.traceparent
+        ) and _text.are_plain(
+            self.code, self.reason, self.tenant, self.severity
         ):
             return 0
         replaced = settle_texts(self, (), _TEXTS)

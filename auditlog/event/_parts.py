@@ -13,6 +13,7 @@ import attrs
 from auditlog.errors import InvalidEventError
 
 from . import _json, _text
+from ._text import are_plain
 
 
 MAX_CHAIN = 8
@@ -123,12 +124,13 @@ def check_part(owner: object, name: str, kind: Any) -> int:
             f"'{type(owner).__name__}.{name}' must be {kind.__name__} "
             f"or None (got {type(part).__name__})"
         )
-    return int(part.replaced)
+    replaced: int = part.replaced
+    return replaced
 
 
 def _check_chain(part: Any, name: str) -> None:
-    length = 0
-    link = part
+    length = 1
+    link = getattr(part, name)
     while link is not None:
         length += 1
         link = getattr(link, name)
@@ -166,7 +168,10 @@ class Resource:
     replaced: int = attrs.field(default=0, init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        replaced = settle_texts(self, ("type", "id"), ("name",))
+        replaced = 0
+        plain = are_plain(self.type, self.id, self.name)
+        if not (plain and self.type and self.id):
+            replaced = settle_texts(self, ("type", "id"), ("name",))
         if self.parent is not None:
             replaced += check_part(self, "parent", Resource)
             _check_chain(self, "parent")
@@ -204,7 +209,10 @@ class Actor:
     replaced: int = attrs.field(default=0, init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        replaced = settle_texts(self, ("id", "type"), ("name", "email"))
+        replaced = 0
+        plain = are_plain(self.id, self.type, self.name, self.email)
+        if not (plain and self.id and self.type):
+            replaced = settle_texts(self, ("id", "type"), ("name", "email"))
         if self.on_behalf_of is not None:
             replaced += check_part(self, "on_behalf_of", Actor)
             _check_chain(self, "on_behalf_of")
@@ -249,9 +257,15 @@ class RequestContext:
     replaced: int = attrs.field(default=0, init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        replaced = settle_texts(self, (), _REQUEST_TEXTS)
-        if replaced:
-            _set(self, "replaced", replaced)
+        if not are_plain(
+            self.id,
+            self.source_ip,
+            self.user_agent,
+            self.method,
+            self.url,
+            self.session_id,
+        ):
+            _set(self, "replaced", settle_texts(self, (), _REQUEST_TEXTS))
 
 
 _REQUEST_TEXTS = (
@@ -290,9 +304,10 @@ class Change:
     replaced: int = attrs.field(default=0, init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        replaced = settle_texts(self, ("path",), ())
-        for name in ("old", "new"):
-            value = getattr(self, name)
+        replaced = 0
+        if not (are_plain(self.path) and self.path):
+            replaced = settle_texts(self, ("path",), ())
+        for name, value in (("old", self.old), ("new", self.new)):
             frozen, count = _json.freeze(value, f"$.{name}")
             replaced += count
             if frozen is not value:

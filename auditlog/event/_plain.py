@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 64
 MAX_INT_DIGITS = 4_300
 
-_INT_BOUND = 10**MAX_INT_DIGITS
+_MAX_INT = 10**MAX_INT_DIGITS - 1
+_MIN_INT = -_MAX_INT
+_AS_IS = frozenset({str, bool, type(None)})
 
 
 def plain(value: Any, path: str = "$") -> Any:
@@ -42,6 +44,8 @@ def plain(value: Any, path: str = "$") -> Any:
     Raises:
         EncodingError: If something in *value* has no JSON form.
     """
+    if type(value) is dict and _is_plain(copy := value.copy()):
+        return copy
     try:
         return _plain(value, path, 0)
     except RecursionError as exc:
@@ -50,12 +54,23 @@ def plain(value: Any, path: str = "$") -> Any:
         raise EncodingError(path, "changed while it was read") from exc
 
 
+def _is_plain(value: dict[Any, Any]) -> bool:
+    # Most metadata is flat: text, flags and integers need no second copy.
+    for name, item in value.items():
+        if type(name) is not str or (
+            type(item) not in _AS_IS
+            and not (type(item) is int and _MIN_INT <= item <= _MAX_INT)
+        ):
+            return False
+    return True
+
+
 def _plain(value: Any, where: Any, depth: int) -> Any:
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in _AS_IS:
         return value
     if kind is int:
-        if -_INT_BOUND < value < _INT_BOUND:
+        if _MIN_INT <= value <= _MAX_INT:
             return value
         reason = f"an integer of more than {MAX_INT_DIGITS:,} digits"
         raise _error(where, reason)
@@ -77,7 +92,9 @@ def _object(value: dict[Any, Any], where: Any, depth: int) -> dict[str, Any]:
     for key, item in value.items():
         name = key if type(key) is str else _name(key, where)
         result[name] = (
-            item if type(item) is str else _plain(item, (where, name), depth)
+            item
+            if type(item) in _AS_IS
+            else _plain(item, (where, name), depth)
         )
     if len(result) != len(value):
         raise _error(where, "two keys have the same JSON form")

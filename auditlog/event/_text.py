@@ -22,6 +22,30 @@ _NO_ATTRIBUTE = re.compile(
 )
 
 
+def are_plain(*texts: object) -> bool:
+    """
+    Tell at a glance whether all are ``None`` or ASCII text without NUL.
+    """
+    for text in texts:
+        if text is not None and (
+            type(text) is not str or not text.isascii() or "\0" in text
+        ):
+            return False
+    return True
+
+
+def are_attributes(*texts: object) -> bool:
+    """
+    Tell at a glance whether all are ``None`` or fit a CloudEvents attribute.
+    """
+    for text in texts:
+        if text is not None and (
+            type(text) is not str or not text or not text.isprintable()
+        ):
+            return False
+    return True
+
+
 def is_clean(text: str) -> bool:
     """
     Tell whether *text* is free of what :func:`clean` replaces.
@@ -35,6 +59,8 @@ def clean(text: str) -> tuple[str, int]:
     """
     Replace NUL and lone surrogates by U+FFFD and count them.
     """
+    if is_clean(text):
+        return text, 0
     return _HOSTILE.subn(_REPLACEMENT, text)
 
 

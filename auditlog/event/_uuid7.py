@@ -5,10 +5,12 @@ Version 7 UUIDs (RFC 9562) that never go back within a process.
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
+import weakref
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, SafeUUID
 
 
@@ -26,6 +28,8 @@ _TAIL_BITS = 32
 _LOW = (1 << _LOW_BITS) - 1
 _TAIL = (1 << _TAIL_BITS) - 1
 _START = (1 << _COUNTER_BITS - 1) - 1
+
+_sources: weakref.WeakSet[UUID7Source] = weakref.WeakSet()
 
 
 class UUID7Source:
@@ -54,6 +58,7 @@ class UUID7Source:
         self._clock = clock
         self._random = random
         self.reset()
+        _sources.add(self)
 
     def reset(self) -> None:
         """
@@ -62,28 +67,34 @@ class UUID7Source:
         self._lock = threading.Lock()
         self._millisecond = -1
         self._counter = 0
+        self._noise: list[Any] = []
 
     def __call__(self) -> UUID:
         """
         Return the next id.
         """
         now = self._clock() // 1_000_000
-        noise = int.from_bytes(self._random(10), "big")
-        tail = noise & _TAIL
         with self._lock:
-            millisecond, counter = self._step(now, noise >> _TAIL_BITS)
+            high, low = (self._noise or self._draw()).pop()
+            millisecond, counter = self._step(now, high, low)
         return _uuid(
             millisecond << 80
             | counter >> _LOW_BITS << 64
             | (counter & _LOW) << _TAIL_BITS
-            | tail
+            | low & _TAIL
             | _VERSION_AND_VARIANT
         )
 
-    def _step(self, now: int, noise: int) -> tuple[int, int]:
+    def _draw(self) -> list[Any]:
+        # For 64 ids at once, as each call of the system costs 0.4 µs.
+        drawn = list(struct.iter_unpack("!HQ", self._random(64 * 10)))
+        self._noise = drawn
+        return drawn
+
+    def _step(self, now: int, high: int, low: int) -> tuple[int, int]:
         if now > self._millisecond:
             self._millisecond = now
-            self._counter = noise & _START
+            self._counter = (high << _TAIL_BITS | low >> _TAIL_BITS) & _START
         else:
             self._counter += 1
             if self._counter >> _COUNTER_BITS:
@@ -100,5 +111,10 @@ def _uuid(number: int) -> UUID:
     return made
 
 
+def _reset_all() -> None:
+    for source in _sources:
+        source.reset()
+
+
 uuid7 = UUID7Source()
-os.register_at_fork(after_in_child=uuid7.reset)
+os.register_at_fork(after_in_child=_reset_all)

@@ -487,3 +487,23 @@ def test_a_change_says_where_its_value_is_wrong():
         Change(path="x", new={"a": [1, float("nan")]})
 
     assert info.value.path == "$.new.a[1]"
+
+
+@pytest.mark.parametrize(
+    "name", ["correlation_id", "causation_id", "traceparent"]
+)
+@pytest.mark.parametrize(
+    ("given", "kept", "replaced"),
+    [("a\0b", "a\ufffdb", 1), ("a\nb", "a\ufffdb", 1), ("", None, 0)],
+)
+def test_one_hostile_attribute_alone_is_cleaned(name, given, kept, replaced):
+    """
+    An attribute is cleaned although all other text of the event is clean.
+    """
+    event = AuditEvent(
+        event_type="A.B.C",
+        resource=Resource(type="t", id="1"),
+        **{name: given},
+    )
+
+    assert (kept, replaced) == (getattr(event, name), event.replaced)

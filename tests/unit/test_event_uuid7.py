@@ -169,3 +169,24 @@ def test_a_forked_child_starts_anew():
     assert answer[:1] == b"1"
     assert uuid7().bytes != answer[1:]
     assert before <= uuid7._counter or uuid7._millisecond > 0
+
+
+def test_a_forked_child_repeats_no_id_of_any_source():
+    """
+    Randomness that was drawn before the fork is not used by both.
+    """
+    own = UUID7Source(clock=lambda: 10**15)
+    own()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, b"".join(own().bytes for _ in range(70)))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+
+    tails = {answer[start + 12 : start + 16] for start in range(0, 1120, 16)}
+    assert len(tails) >= 69
+    assert tails.isdisjoint(own().bytes[12:] for _ in range(70))
