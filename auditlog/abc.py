@@ -11,7 +11,7 @@ import functools
 import re
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
@@ -60,17 +60,19 @@ class Origin:
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Record:
     """
     One event as it moves and as it is read.
 
     The bytes are the truth: sinks store them, and hand them on, as they are.
+    In a record of a publisher they are made when they are first asked for, so
+    that a sink can send some records while the next are made.
 
-    Attributes:
+    Args:
         event_id: Same over retries, sinks and replays.
 
-        body: The event's one serialized form, see :mod:`auditlog.codec`.
+        body: Bytes, or a function that makes them of *event*.
 
         index: Place in the journal's gapless order, from 1, if it has one.
 
@@ -78,24 +80,70 @@ class Record:
 
         origin: Where in a Kafka topic it was found.
 
+        event: What *body* is made of, so that it need not be decoded.
+
     .. versionadded:: 0.1.0
     """
 
     event_id: UUID
-    body: bytes = attrs.field(repr=False)
+    _body: bytes | Callable[[AuditEvent], bytes] = attrs.field(repr=False)
     index: int | None = None
     recorded_at: datetime | None = None
     origin: Origin | None = None
+    _event: AuditEvent | None = attrs.field(default=None, repr=False)
 
-    @functools.cached_property
+    @property
+    def body(self) -> bytes:
+        """
+        The event's one serialized form, see :mod:`auditlog.codec`.
+        """
+        body = self._body
+        if isinstance(body, bytes):
+            return body
+        assert self._event is not None
+        body = body(self._event)
+        if b'"truncated":' in body:  # which cut off some of the event
+            object.__setattr__(self, "_event", None)
+        object.__setattr__(self, "_body", body)
+        return body
+
+    @property
     def event(self) -> AuditEvent:
         """
-        The event, decoded from :attr:`body` on first use.
+        The event in :attr:`body`, decoded on first use.
 
         Raises:
             DecodingError: If the body isn't an audit event.
         """
-        return codec.decode(self.body)
+        body, event = self.body, self._event
+        if event is None:
+            event = codec.decode(body)
+            object.__setattr__(self, "_event", event)
+        return event
+
+    @property
+    def is_decoded(self) -> bool:
+        """
+        Whether :attr:`event` is at hand.
+        """
+        return self._event is not None
+
+    def _all(self) -> tuple[object, ...]:
+        return (
+            self.event_id,
+            self.body,
+            self.index,
+            self.recorded_at,
+            self.origin,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
 
 
 @attrs.frozen(kw_only=True)

@@ -186,15 +186,16 @@ class Buffer:
 
     def _next(self, max_events: int, max_bytes: int) -> list[PendingReceipt]:
         batch: list[PendingReceipt] = []
-        ids: set[UUID] = set()
+        ids: set[int] = set()  # a UUID itself takes long to hash
         size = 0
         while self._queue and len(batch) < max_events:
             receipt = self._queue[0]
             size += receipt.weight
+            number = receipt.event_id.int
             # A sink answers by id: the same one waits for the next batch.
-            if batch and (size > max_bytes or receipt.event_id in ids):
+            if batch and (size > max_bytes or number in ids):
                 break
-            ids.add(receipt.event_id)
+            ids.add(number)
             batch.append(self._queue.popleft())
         self._batch = batch
         return batch

@@ -22,7 +22,7 @@ from auditlog.errors import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from auditlog._engine.buffer import Buffer
     from auditlog._engine.receipt import PendingReceipt
@@ -157,6 +157,8 @@ class Worker:
             except EventRefusedError as exc:
                 self._isolate(pending, exc)
             except Exception as exc:
+                if self._refuse_bodiless(pending):
+                    continue
                 self._buffer.put_back(pending, exc, hopeless=_hopeless(exc))
                 raise
             else:
@@ -164,21 +166,34 @@ class Worker:
                 self._failures.worked()
                 self._after_write()
 
-    def _records(self, pending: list[PendingReceipt]) -> list[Record]:
-        for receipt in pending[:]:
-            # Given up by a close that didn't wait for this write.
-            event = receipt.event
+    def _records(self, pending: Iterable[PendingReceipt]) -> list[Record]:
+        records = []
+        for receipt in pending:
+            # None: given up by a close that didn't wait for this write.
+            event, record = receipt.event, receipt.record
             if event is None:
-                pending.remove(receipt)
-            elif receipt.record is None:
-                try:
-                    body = self._encode(event)
-                except Exception as exc:  # noqa: BLE001 - it concerns one
-                    pending.remove(receipt)
-                    self._refuse(receipt, _no_body(event, exc))
-                else:
-                    receipt.record = Record(event_id=event.event_id, body=body)
-        return [r.record for r in pending if r.record is not None]
+                continue
+            if record is None:
+                record = receipt.record = Record(
+                    event_id=receipt.event_id, body=self._encode, event=event
+                )
+            records.append(record)
+        return records
+
+    def _refuse_bodiless(self, pending: Iterable[PendingReceipt]) -> bool:
+        """
+        Give up what the codec fails on; whether there was any.
+        """
+        found = False
+        for receipt in pending:
+            if (record := receipt.record) is None:
+                continue
+            try:
+                _ = record.body
+            except Exception as exc:  # noqa: BLE001 - it concerns one
+                self._refuse(receipt, _no_body(record, exc))
+                found = True
+        return found
 
     def _settle(
         self, pending: list[PendingReceipt], exc: PartialWriteError
@@ -228,9 +243,9 @@ class Worker:
             )
 
 
-def _no_body(event: AuditEvent, exc: Exception) -> SinkError:
+def _no_body(record: Record, exc: Exception) -> SinkError:
     error = EventRefusedError(
-        f"event {event.event_id} has no body: {describe(exc)}"
+        f"event {record.event_id} has no body: {describe(exc)}"
     )
     error.__cause__ = exc
     return error

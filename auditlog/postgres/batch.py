@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import time
 
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from auditlog.errors import (
@@ -36,6 +37,9 @@ _DOING = "store audit events"
 _PATIENT, _HASTY = "1s", "50ms"
 # Seconds in which to find what holds a batch up.
 _SEARCH = 2.0
+# Events in one statement of several: few enough that the server soon has
+# something to do, many enough that a statement's own cost is lost in it.
+_PART = 128
 
 
 class Batch:
@@ -68,12 +72,7 @@ class Batch:
 
             SinkError: If none is known to be stored.
         """
-        try:
-            rows = [row(record) for record in records]
-        except DecodingError:
-            rows = [each for each in map(self._row, records) if each]
-        if rows:
-            self._put(rows, _PATIENT)
+        self._put(records, _PATIENT)
         if self._locked is not None and not (self.stored or self.failed):
             raise self._locked
         if self._locked is not None or self.failed:
@@ -82,75 +81,119 @@ class Batch:
     def _stored(self) -> list[UUID]:
         return [each for each in self.stored if each not in self.failed]
 
-    def _row(self, record: Record) -> Row | None:
+    def _put(self, records: Sequence[Record], lock_timeout: str) -> None:
+        if not records:
+            return
         try:
-            return row(record)
+            missing = self._insert(records, lock_timeout)
+        except DecodingError:
+            self._put(list(filter(self._is_event, records)), lock_timeout)
+        except LockedError as exc:
+            self._locked = exc
+            self._split(records)
+        except EventRefusedError as exc:
+            if len(records) == 1:
+                self.failed[records[0].event_id] = exc
+            self._split(records)
+        else:
+            self.stored += [each.event_id for each in records]
+            if missing:
+                self._compare(records)
+
+    def _is_event(self, record: Record) -> bool:
+        try:
+            row(record)
         except DecodingError as exc:
             error = EventRefusedError(
                 f"the body of {record.event_id} is no audit event"
             )
             error.__cause__ = exc
             self.failed[record.event_id] = error
-            return None
+            return False
+        return True
 
-    def _put(self, rows: Sequence[Row], lock_timeout: str) -> None:
-        try:
-            missing = self._insert(rows, lock_timeout)
-        except LockedError as exc:
-            self._locked = exc
-            self._split(rows)
-        except EventRefusedError as exc:
-            if len(rows) == 1:
-                self.failed[rows[0].id] = exc
-            self._split(rows)
-        else:
-            self.stored += [each.id for each in rows]
-            if missing:
-                self._compare(rows)
-
-    def _split(self, rows: Sequence[Row]) -> None:
+    def _split(self, records: Sequence[Record]) -> None:
         if self._deadline is None:
             self._deadline = time.monotonic() + _SEARCH
-        middle = len(rows) // 2
-        for half in (rows[:middle], rows[middle:]) if middle else ():
+        middle = len(records) // 2
+        for half in (records[:middle], records[middle:]) if middle else ():
             if time.monotonic() < self._deadline:
                 self._put(half, _HASTY)
 
-    def _insert(self, rows: Sequence[Row], lock_timeout: str) -> int:
+    def _insert(self, records: Sequence[Record], lock_timeout: str) -> int:
         """
-        Insert *rows*; how many were there already.
+        Insert *records* in one transaction; how many were there already.
         """
-        if len(rows) == 1:
-            query, values = self._sql["insert_one"], rows[0]._asdict()
-        else:
-            query = self._sql["insert_many"]
-            columns = map(list, zip(*rows, strict=True))
-            values = dict(zip(Row._fields, columns, strict=True))
+        parts = _parts(records)
         with self._lend(_DOING) as connection:
-            cursor = connection.send(
-                query, lock_timeout=lock_timeout, **values
-            )
-            return len(rows) - cursor.rowcount
+            if len(parts) > 1 and connection.can_pour:
+                count = connection.pour(
+                    self._sql["begin_many"],
+                    self._sql["insert_many"],
+                    (_columns(part, lock_timeout) for part in parts),
+                )
+            elif len(records) > 1:
+                count = connection.send(
+                    self._sql["insert_many"],
+                    **_columns(records, lock_timeout),
+                ).rowcount
+            else:
+                count = connection.send(
+                    self._sql["insert_one"],
+                    lock_timeout=lock_timeout,
+                    **row(records[0])._asdict(),
+                ).rowcount
+        return len(records) - count
 
-    def _compare(self, rows: Sequence[Row]) -> None:
+    def _compare(self, records: Sequence[Record]) -> None:
         """
         Tell those that were there already from others with the same id.
         """
         with self._lend(_DOING) as connection:
             leaves = dict(
                 connection.ask(
-                    self._sql["leaves"], ids=[each.id for each in rows]
+                    self._sql["leaves"],
+                    ids=[each.event_id for each in records],
                 )
             )
-        for each in rows:
-            if each.id not in leaves:
+        for each in records:
+            if each.event_id not in leaves:
                 raise SinkUnavailableError(
-                    f"event {each.id} was removed while it was stored"
+                    f"event {each.event_id} was removed while it was stored"
                 )
-            if leaves[each.id] != _leaf(each.body):
-                self.failed[each.id] = DuplicateEventError(
-                    f"another event with the id {each.id} is stored"
+            if leaves[each.event_id] != _leaf(each.body):
+                self.failed[each.event_id] = DuplicateEventError(
+                    f"another event with the id {each.event_id} is stored"
                 )
+
+
+def _parts(records: Sequence[Record]) -> list[Sequence[Record]]:
+    """
+    *records*, cut where all ids before are lower than all behind.
+
+    So that the parts, one after the other, go in by id as a whole does.
+    """
+    starts = range(0, len(records), _PART)
+    ids = [
+        [each.event_id.int for each in records[start : start + _PART]]
+        for start in starts
+    ]
+    highest = accumulate(map(max, ids), max)
+    lowest = [*accumulate(map(min, reversed(ids)), min)][-2::-1]
+    cuts = [
+        start
+        for start, high, low in zip(starts[1:], highest, lowest, strict=False)
+        if high <= low
+    ]
+    return [records[a:b] for a, b in pairwise([0, *cuts, len(records)])]
+
+
+def _columns(
+    records: Sequence[Record], lock_timeout: str
+) -> dict[str, object]:
+    columns = map(list, zip(*map(row, records), strict=True))
+    values = dict[str, object](zip(Row._fields, columns, strict=True))
+    return values | {"lock_timeout": lock_timeout}
 
 
 def _leaf(body: bytes) -> bytes:

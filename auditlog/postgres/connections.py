@@ -23,7 +23,7 @@ from .errors import translate
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from auditlog.config import DatabaseConfig
 
@@ -36,6 +36,7 @@ T = TypeVar("T")
 _MOST_IDLE = 4
 
 _CAN_CANCEL = psycopg.capabilities.has_cancel_safe()
+_CAN_PIPE = psycopg.capabilities.has_pipeline()
 
 # Where the URL says nothing else: a server that vanished without a word is
 # noticed within a minute, not after the two hours of the kernel's default.
@@ -46,6 +47,12 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+
+
+class SilenceError(psycopg.OperationalError):
+    """
+    The server did not answer in time.
+    """
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -81,6 +88,66 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """
         return self.execute(query.encode(), params, binary=True)
 
+    @property
+    def can_pour(self) -> bool:
+        """
+        Whether `pour` may be used: poolers that know no prepared statements
+        may know no pipelines either.
+        """
+        return _CAN_PIPE and self.prepare_threshold is not None
+
+    def pour(
+        self, begin: str, query: str, parts: Iterable[Mapping[str, object]]
+    ) -> int:
+        """
+        Execute a *query* of ours with each of *parts*, in one transaction.
+
+        The server works on one while the next is made. If one fails, or
+        can't be made, nothing is done and the connection is closed.
+
+        Args:
+            begin: The settings of the transaction, as a query.
+
+            query: What changes rows.
+
+            parts: The values; taken one by one.
+
+        Returns:
+            How many rows were changed.
+        """
+        cursor = self.cursor()
+        try:
+            with self._pipe():
+                self.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                self.execute(begin.encode())
+                cursor.executemany(query.encode(), parts)
+                self.execute("COMMIT")
+        except BaseException:
+            # Not to be used again: a statement that the server skipped may
+            # be one that psycopg takes for prepared.
+            self.give_up()
+            raise
+        return cursor.rowcount
+
+    @contextmanager
+    def _pipe(self) -> Iterator[None]:
+        """
+        Send without waiting for answers; at the end all of them are there.
+
+        What the server skips after an error is no error of its own.
+        """
+        with self.pipeline() as pipeline:
+            try:
+                yield
+                pipeline.sync()
+            except SilenceError:
+                self.give_up()
+                raise
+            except psycopg.Error:
+                with suppress(psycopg.Error):
+                    pipeline.sync()
+                raise
+
     def run(self, script: str) -> None:
         """
         Execute statements without parameters, in one round trip.
@@ -92,11 +159,19 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         End what an error left behind.
         """
         status = self.info.transaction_status
-        if status == TransactionStatus.INERROR:
+        if status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
             self.rollback()
         elif status == TransactionStatus.ACTIVE and _CAN_CANCEL:
             # Nobody waits for the answer: let the server not wait either.
             self.cancel_safe(timeout=1.0)
+
+    def give_up(self) -> None:
+        """
+        Close it, whatever it was doing.
+        """
+        with suppress(psycopg.Error):
+            self.settle()
+        self.close()
 
     def is_fit(self) -> bool:
         """
@@ -123,9 +198,7 @@ def _within(
         while True:
             ready = yield wanted
             if not ready and seconds and time.monotonic() > deadline:
-                raise psycopg.OperationalError(
-                    f"no answer within {seconds:g} s"
-                )
+                raise SilenceError(f"no answer within {seconds:g} s")
             wanted = gen.send(ready)
     except StopIteration as end:
         return cast("T", end.value)

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import threading
+import time
 
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from auditlog.errors import (
     SinkUnavailableError,
 )
 from auditlog.postgres import PostgresSink
+from auditlog.postgres.batch import _columns, _parts
 from auditlog.testing.contracts import make_conflict
 from tests.postgres_tools import (
     execute,
@@ -115,6 +117,210 @@ def test_batch_keeps_its_order_whatever_the_ids(sink):
     assert ids == [record.event_id for record in sink.read(0, 100)]
 
 
+def test_order_of_a_batch_of_many_parts(sink):
+    """
+    Parts are cut only where ids grow from one to the next, and the order is
+    that of the batch all the same.
+    """
+    records = make_records(600)
+    records[5], records[6] = records[6], records[5]
+    records[120], records[140] = records[140], records[120]
+
+    sink.write(records)
+    sink.write(others := [make_record(event_id=uuid4()) for _ in range(400)])
+
+    expected = [record.event_id for record in (*records, *others)]
+    assert expected == [record.event_id for record in sink.read(0, 2000)]
+
+
+@pytest.mark.parametrize(
+    ("swapped", "expected"),
+    [
+        ((), [128, 128, 44]),
+        ((3, 90), [128, 128, 44]),
+        ((127, 128), [256, 44]),
+        ((0, 299), [300]),
+    ],
+)
+def test_where_a_batch_is_cut(swapped, expected):
+    """
+    Where every id before is lower than every id behind.
+    """
+    records = make_records(300)
+    if swapped:
+        a, b = swapped
+        records[a], records[b] = records[b], records[a]
+
+    parts = _parts(records)
+
+    assert expected == [len(part) for part in parts]
+    assert records == [record for part in parts for record in part]
+
+
+def test_same_id_in_two_parts(sink):
+    """
+    The first stays, and the other is told.
+    """
+    records = make_records(300)
+    last = records[127]
+    records.insert(128, make_conflict(last))
+    assert len(_parts(records)) == 3
+
+    with pytest.raises(PartialWriteError) as caught:
+        sink.write(records)
+
+    assert [last.event_id] == list(caught.value.failed)
+    assert [r.body for r in records if r is not records[128]] == [
+        r.body for r in sink.read(0, 400)
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 200, 299])
+def test_conflict_in_any_part_names_that_event_only(sink, place):
+    """
+    All others are stored, and what was there already is no failure.
+    """
+    records = make_records(300)
+    sink.write([make_conflict(records[place]), *records[130:140]])
+
+    with pytest.raises(PartialWriteError) as caught:
+        sink.write(records)
+
+    assert [records[place].event_id] == list(caught.value.failed)
+    assert len(caught.value.stored) == 299
+    assert len(sink.read(0, 400)) == 300
+
+
+def test_part_that_is_refused_takes_the_others_with_it(sink, database_url):
+    """
+    They are one transaction: at no moment only some of them are seen.
+    """
+    records = make_records(300)
+    execute(
+        database_url,
+        "ALTER TABLE audit.event ADD CONSTRAINT no_secret CHECK "
+        "(tenant <> 'canary')",
+    )
+    records.append(make_record(tenant="canary"))
+
+    with sink._lend("look") as connection, pytest.raises(psycopg.Error):
+        connection.pour(
+            sink._sql["begin_many"],
+            sink._sql["insert_many"],
+            (_columns(part, "1s") for part in _parts(records)),
+        )
+
+    assert connection.closed
+    assert stored_ids(database_url) == set()
+
+
+def test_part_that_cannot_be_made_takes_the_others_with_it(sink, database_url):
+    """
+    What the server has by then is rolled back.
+    """
+
+    def values():
+        yield _columns(make_records(128), "1s")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), sink._lend("look") as connection:
+        connection.pour(
+            sink._sql["begin_many"], sink._sql["insert_many"], values()
+        )
+
+    assert stored_ids(database_url) == set()
+
+
+def test_backend_that_ends_between_two_parts(sink, database_url, monkeypatch):
+    """
+    Nothing is stored; writing again stores all of it once.
+    """
+    records = make_records(300)
+    made = []
+
+    def kill(part, lock_timeout):
+        if len(made) == 1:
+            until(lambda: writers(database_url))
+            execute(database_url, f"SELECT {KILL} FROM {OTHERS}")
+        made.append(part)
+        return _columns(part, lock_timeout)
+
+    monkeypatch.setattr("auditlog.postgres.batch._columns", kill)
+    with pytest.raises(SinkUnavailableError):
+        sink.write(records)
+    monkeypatch.undo()
+
+    assert len(made) > 1
+    assert stored_ids(database_url) == set()
+    sink.write(records)
+    assert len(stored_ids(database_url)) == 300
+
+
+KILL = "pg_terminate_backend(pid)"
+OTHERS = (
+    "pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid()"
+)
+
+
+def writers(url):
+    """
+    Who has written an event and is still open.
+    """
+    return execute(
+        url,
+        "SELECT 1 FROM pg_locks WHERE mode = 'RowExclusiveLock' AND granted "
+        "AND relation = 'audit.event'::regclass",
+    )
+
+
+def test_client_that_vanished_between_two_parts_is_noticed(sink, database_url):
+    """
+    For the length of the transaction the server looks for it.
+    """
+    execute(
+        database_url,
+        "ALTER TABLE audit.event ADD CONSTRAINT watched CHECK ("
+        "(current_setting('tcp_keepalives_idle'), "
+        "current_setting('tcp_keepalives_interval'), "
+        "current_setting('tcp_keepalives_count')) = ('30', '10', '3'))",
+    )
+
+    sink.write(make_records(300))
+
+    assert len(stored_ids(database_url)) == 300
+    with sink._lend("look") as connection:
+        assert connection.ask("SHOW tcp_keepalives_idle") != [("30",)]
+
+
+def test_failure_of_a_part_is_not_hidden_nor_logged(
+    sink, database_url, monkeypatch, caplog
+):
+    """
+    Neither by what the server skipped for it, nor by psycopg's complaints.
+    """
+    execute(
+        database_url,
+        "ALTER TABLE audit.event ADD CONSTRAINT no_secret CHECK "
+        "(tenant <> 'canary')",
+    )
+    bad = make_record(tenant="canary")
+    records = [bad, *make_records(300)]
+    assert len(_parts(records)) == 3
+
+    def slowly(part, lock_timeout):
+        time.sleep(0.05)  # the server fails before the last part is sent
+        return _columns(part, lock_timeout)
+
+    monkeypatch.setattr("auditlog.postgres.batch._columns", slowly)
+    with pytest.raises(PartialWriteError) as caught:
+        sink.write(records)
+
+    assert "no_secret" in str(caught.value.failed[bad.event_id])
+    assert len(stored_ids(database_url)) == 300
+    assert [] == caplog.records
+
+
 def waiting_for_others(url):
     """
     The number of backends that wait for another transaction's row.
@@ -128,15 +334,16 @@ def waiting_for_others(url):
     )
 
 
-def test_opposite_orders_do_not_deadlock(sink, database_url):
+@pytest.mark.parametrize("count", [9, 400])
+def test_opposite_orders_do_not_deadlock(sink, database_url, count):
     """
     Two write the same events in opposite orders, and both meet a third in
     the middle: going on, neither waits for what the other has.
     """
     backwards = PostgresSink(database_url)
     backwards.size()
-    records = make_records(9)
-    middle = records[4]
+    records = make_records(count)
+    middle = records[count // 2]
     with opened(database_url, INSERT, middle.event_id, b"{}") as third:
         joins = [
             in_thread(lambda: sink.write(records)),
@@ -147,7 +354,7 @@ def test_opposite_orders_do_not_deadlock(sink, database_url):
         for join in joins:
             join()
 
-    assert len(stored_ids(database_url)) == 9
+    assert len(stored_ids(database_url)) == count
     backwards.close()
 
 
@@ -270,7 +477,7 @@ def test_body_that_is_no_event_is_refused_alone(sink, database_url):
     assert {good.event_id} == stored_ids(database_url)
 
 
-@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("count", [1, 20, 300])
 def test_unknown_commit_outcome(
     proxied_database_url, database_proxy, database_url, count
 ):
@@ -297,8 +504,9 @@ def test_unknown_commit_outcome(
     sink.close()
 
 
+@pytest.mark.parametrize("count", [1, 300, 30_000])
 def test_server_that_does_not_answer_is_given_up(
-    proxied_database_url, database_proxy
+    proxied_database_url, database_proxy, count
 ):
     """
     A black hole neither answers nor ends the connection.
@@ -308,10 +516,11 @@ def test_server_that_does_not_answer_is_given_up(
         timeout=0.3,
     )
     sink.write(make_records(1))
+    records = make_records(count)
     database_proxy.black_hole()
 
     with pytest.raises(SinkUnavailableError, match=r"no answer within 0\.3 s"):
-        sink.write(make_records(1))
+        sink.write(records)
     with pytest.raises(SinkUnavailableError, match="timeout"):
         sink.write(make_records(1))
 
@@ -339,7 +548,7 @@ def test_connection_that_the_server_ended_is_not_used_again(
     assert len(stored_ids(database_url)) == 2
 
 
-@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("count", [1, 20, 150])
 def test_write_is_durable_where_the_default_is_not(sink, database_url, count):
     """
     synchronous_commit = off, set for the database, is overruled.
@@ -404,8 +613,8 @@ def test_without_prepared_statements(database_url):
     ``prepare=False`` leaves nothing on the server.
     """
     sink = PostgresSink(DatabaseConfig(url=database_url, prepare=False))
-    for _ in range(12):
-        sink.write(make_records(2))
+    for count in (2, 300) * 6:
+        sink.write(make_records(count))
         sink.read(0, 1)
 
     with sink._lend("look") as connection:

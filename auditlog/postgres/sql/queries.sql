@@ -16,6 +16,14 @@ SELECT given.*
                 %(outcome)b::text, %(tenant)b::text, %(body)b::bytea)) AS given
     ON CONFLICT (id) DO NOTHING
 
+-- begin_many --
+-- Between two of its statements a transaction waits for its client: one that
+-- vanished without a word is noticed within a minute, and not after the two
+-- hours of the kernel's default.
+SELECT set_config('tcp_keepalives_idle', '30', true),
+       set_config('tcp_keepalives_interval', '10', true),
+       set_config('tcp_keepalives_count', '3', true)
+
 -- insert_many --
 -- seq follows the order of the batch; rows go in by id, so that two batches
 -- with the same events in another order cannot lock each other out.
