@@ -67,12 +67,13 @@ class Record:
 
     The bytes are the truth: sinks store them, and hand them on, as they are.
     In a record of a publisher they are made when they are first asked for, so
-    that a sink can send some records while the next are made.
+    that a sink can send some records while the next are made: it is built
+    with *event* and, as *body*, a function that makes bytes of an event.
 
-    Args:
+    Attributes:
         event_id: Same over retries, sinks and replays.
 
-        body: Bytes, or a function that makes them of *event*.
+        body: The event's one serialized form, see :mod:`auditlog.codec`.
 
         index: Place in the journal's gapless order, from 1, if it has one.
 
@@ -80,7 +81,9 @@ class Record:
 
         origin: Where in a Kafka topic it was found.
 
-        event: What *body* is made of, so that it need not be decoded.
+        event:
+            The event in *body*, decoded on first use if it has to be, which
+            may raise `DecodingError`.
 
     .. versionadded:: 0.1.0
     """
@@ -95,7 +98,7 @@ class Record:
     @property
     def body(self) -> bytes:
         """
-        The event's one serialized form, see :mod:`auditlog.codec`.
+        The event's one serialized form.
         """
         body = self._body
         if isinstance(body, bytes):
@@ -110,7 +113,7 @@ class Record:
     @property
     def event(self) -> AuditEvent:
         """
-        The event in :attr:`body`, decoded on first use.
+        The event in the body.
 
         Raises:
             DecodingError: If the body isn't an audit event.
@@ -124,7 +127,7 @@ class Record:
     @property
     def is_decoded(self) -> bool:
         """
-        Whether :attr:`event` is at hand.
+        Whether the event is at hand.
         """
         return self._event is not None
 
