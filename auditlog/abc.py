@@ -11,7 +11,7 @@ import functools
 import re
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import attrs
@@ -67,8 +67,9 @@ class Record:
 
     The bytes are the truth: sinks store them, and hand them on, as they are.
     In a record of a publisher they are made when they are first asked for, so
-    that a sink can send some records while the next are made: it is built
-    with *event* and, as *body*, a function that makes bytes of an event.
+    that a sink can send some records while the next are made: as *body* it
+    is given a :class:`functools.partial` of a codec's ``encode`` and the
+    event.
 
     Attributes:
         event_id: Same over retries, sinks and replays.
@@ -89,24 +90,25 @@ class Record:
     """
 
     event_id: UUID
-    _body: bytes | Callable[[AuditEvent], bytes] = attrs.field(repr=False)
+    _body: bytes | functools.partial[bytes] = attrs.field(repr=False)
     index: int | None = None
     recorded_at: datetime | None = None
     origin: Origin | None = None
-    _event: AuditEvent | None = attrs.field(default=None, repr=False)
+    _event: AuditEvent | None = attrs.field(
+        default=None, init=False, repr=False
+    )
 
     @property
     def body(self) -> bytes:
         """
         The event's one serialized form.
         """
-        body = self._body
-        if isinstance(body, bytes):
-            return body
-        assert self._event is not None
-        body = body(self._event)
-        if b'"truncated":' in body:  # which cut off some of the event
-            object.__setattr__(self, "_event", None)
+        made = self._body
+        if not isinstance(made, functools.partial):
+            return made
+        body = made()
+        if b'"truncated":' not in body:  # then all of the event is in it
+            object.__setattr__(self, "_event", made.args[0])
         object.__setattr__(self, "_body", body)
         return body
 
@@ -147,6 +149,25 @@ class Record:
 
     def __hash__(self) -> int:
         return hash(self._all())
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return _record, self._all()
+
+
+def _record(
+    event_id: UUID,
+    body: bytes,
+    index: int | None,
+    recorded_at: datetime | None,
+    origin: Origin | None,
+) -> Record:
+    return Record(
+        event_id=event_id,
+        body=body,
+        index=index,
+        recorded_at=recorded_at,
+        origin=origin,
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -122,7 +122,7 @@ class AuditLogPublisher:
         codec: Literal["cloudevents", "conduktor"] = "cloudevents",
         max_events: int = 10_000,
         max_bytes: int = 32 * 1024 * 1024,
-        batch_events: int = 2048,
+        batch_events: int = 2_000,
         batch_bytes: int = 4 * 1024 * 1024,
         overflow: Literal["block", "raise"] = "block",
         overflow_timeout: float = 1.0,

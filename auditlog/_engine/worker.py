@@ -8,6 +8,7 @@ import contextlib
 import logging
 import time
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from auditlog._engine.failures import FailureLog, describe
@@ -175,7 +176,8 @@ class Worker:
                 continue
             if record is None:
                 record = receipt.record = Record(
-                    event_id=receipt.event_id, body=self._encode, event=event
+                    event_id=receipt.event_id,
+                    body=partial(self._encode, event),
                 )
             records.append(record)
         return records

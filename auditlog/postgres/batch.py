@@ -73,13 +73,13 @@ class Batch:
             SinkError: If none is known to be stored.
         """
         self._put(records, _PATIENT)
+        if self._deadline is None and not self.failed:
+            return
         if self._locked is not None and not (self.stored or self.failed):
             raise self._locked
-        if self._locked is not None or self.failed:
-            raise PartialWriteError(self._stored(), self.failed)
-
-    def _stored(self) -> list[UUID]:
-        return [each for each in self.stored if each not in self.failed]
+        stored = [each for each in self.stored if each not in self.failed]
+        if len(stored) < len(records):
+            raise PartialWriteError(stored, self.failed)
 
     def _put(self, records: Sequence[Record], lock_timeout: str) -> None:
         if not records:
@@ -113,11 +113,18 @@ class Batch:
         return True
 
     def _split(self, records: Sequence[Record]) -> None:
+        """
+        Store what can be stored of *records*.
+
+        Not for ever: what is left comes again, as long as something was
+        decided on, or there is a lock to wait for.
+        """
         if self._deadline is None:
             self._deadline = time.monotonic() + _SEARCH
         middle = len(records) // 2
         for half in (records[:middle], records[middle:]) if middle else ():
-            if time.monotonic() < self._deadline:
+            enough = self.stored or self.failed or self._locked
+            if not enough or time.monotonic() < self._deadline:
                 self._put(half, _HASTY)
 
     def _insert(self, records: Sequence[Record], lock_timeout: str) -> int:
@@ -191,7 +198,7 @@ def _parts(records: Sequence[Record]) -> list[Sequence[Record]]:
 def _columns(
     records: Sequence[Record], lock_timeout: str
 ) -> dict[str, object]:
-    columns = map(list, zip(*map(row, records), strict=True))
+    columns = map(list, zip(*[row(each) for each in records], strict=True))
     values = dict[str, object](zip(Row._fields, columns, strict=True))
     return values | {"lock_timeout": lock_timeout}
 

@@ -116,37 +116,26 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             How many rows were changed.
         """
         cursor = self.cursor()
+        failure: BaseException | None = None
         try:
-            with self._pipe():
-                self.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-                self.execute(begin.encode())
-                cursor.executemany(query.encode(), parts)
-                self.execute("COMMIT")
-        except BaseException:
-            # Not to be used again: a statement that the server skipped may
-            # be one that psycopg takes for prepared.
-            self.give_up()
-            raise
-        return cursor.rowcount
-
-    @contextmanager
-    def _pipe(self) -> Iterator[None]:
-        """
-        Send without waiting for answers; at the end all of them are there.
-
-        What the server skips after an error is no error of its own.
-        """
-        with self.pipeline() as pipeline:
-            try:
-                yield
-                pipeline.sync()
-            except SilenceError:
-                self.give_up()
-                raise
-            except psycopg.Error:
-                with suppress(psycopg.Error):
+            with self.pipeline() as pipeline:
+                try:
+                    self.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+                    self.execute(begin.encode())
+                    cursor.executemany(query.encode(), parts)
+                    self.execute("COMMIT")
                     pipeline.sync()
-                raise
+                except BaseException as exc:  # noqa: BLE001 - raised below
+                    # Closed before psycopg ends the pipeline: it would wait
+                    # for answers, and log errors with what they quote.
+                    failure = exc
+                    self.give_up()
+        except psycopg.Error as exc:
+            failure = failure or exc
+        if failure is not None:
+            self.close()
+            raise failure
+        return cursor.rowcount
 
     def run(self, script: str) -> None:
         """
@@ -158,20 +147,24 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """
         End what an error left behind.
         """
-        status = self.info.transaction_status
-        if status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
+        if self.info.transaction_status == TransactionStatus.INERROR:
             self.rollback()
-        elif status == TransactionStatus.ACTIVE and _CAN_CANCEL:
-            # Nobody waits for the answer: let the server not wait either.
-            self.cancel_safe(timeout=1.0)
+        else:
+            self._cancel()
 
     def give_up(self) -> None:
         """
         Close it, whatever it was doing.
         """
         with suppress(psycopg.Error):
-            self.settle()
+            self._cancel()
         self.close()
+
+    def _cancel(self) -> None:
+        status = self.info.transaction_status
+        if status == TransactionStatus.ACTIVE and _CAN_CANCEL:
+            # Nobody waits for the answer: let the server not wait either.
+            self.cancel_safe(timeout=1.0)
 
     def is_fit(self) -> bool:
         """

@@ -231,7 +231,9 @@ def test_part_that_cannot_be_made_takes_the_others_with_it(sink, database_url):
     assert stored_ids(database_url) == set()
 
 
-def test_backend_that_ends_between_two_parts(sink, database_url, monkeypatch):
+def test_backend_that_ends_between_two_parts(
+    sink, database_url, monkeypatch, caplog
+):
     """
     Nothing is stored; writing again stores all of it once.
     """
@@ -251,6 +253,7 @@ def test_backend_that_ends_between_two_parts(sink, database_url, monkeypatch):
     monkeypatch.undo()
 
     assert len(made) > 1
+    assert [] == caplog.records
     assert stored_ids(database_url) == set()
     sink.write(records)
     assert len(stored_ids(database_url)) == 300
@@ -319,6 +322,71 @@ def test_failure_of_a_part_is_not_hidden_nor_logged(
     assert "no_secret" in str(caught.value.failed[bad.event_id])
     assert len(stored_ids(database_url)) == 300
     assert [] == caplog.records
+
+
+def test_fault_in_making_a_part_hides_what_the_server_said(
+    sink, database_url, monkeypatch, caplog
+):
+    """
+    Which quotes the event that it refused before.
+    """
+    execute(
+        database_url,
+        "ALTER TABLE audit.event ADD CONSTRAINT no_secret CHECK "
+        "(tenant <> 'canary')",
+    )
+    records = [make_record(tenant="canary"), *make_records(300)]
+
+    def fail(part, lock_timeout):
+        if part[0] is records[0]:
+            return _columns(part, lock_timeout)
+        time.sleep(0.1)  # the server's answer is there by then
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("auditlog.postgres.batch._columns", fail)
+    with pytest.raises(ZeroDivisionError):
+        sink.write(records)
+    monkeypatch.undo()
+
+    assert [] == caplog.records
+    assert stored_ids(database_url) == set()
+    sink.write(records[1:])
+
+
+@pytest.mark.parametrize("place", [0, 5, 7])
+def test_search_that_takes_too_long_claims_nothing(
+    sink, database_url, monkeypatch, place
+):
+    """
+    What it did not come to is neither stored nor refused; it goes on with
+    the next write, and comes to an end.
+    """
+    execute(
+        database_url,
+        "ALTER TABLE audit.event ADD CONSTRAINT no_secret CHECK "
+        "(tenant <> 'canary')",
+    )
+    monkeypatch.setattr("auditlog.postgres.batch._SEARCH", 0.0)
+    left = make_records(7)
+    bad = make_record(tenant="canary")
+    left.insert(place, bad)
+    good = {record.event_id for record in left} - {bad.event_id}
+
+    failed = {}
+    for _ in range(8):
+        with pytest.raises(PartialWriteError) as caught:
+            sink.write(left)
+        assert set(caught.value.stored) <= stored_ids(database_url)
+        failed |= caught.value.failed
+        done = {*caught.value.stored, *failed}
+        left = [each for each in left if each.event_id not in done]
+        if bad.event_id in failed:
+            break
+
+    if left:
+        sink.write(left)
+    assert [bad.event_id] == list(failed)
+    assert good == stored_ids(database_url)
 
 
 def waiting_for_others(url):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pickle
 
+from functools import partial
+
 import attrs
 import pytest
 
@@ -33,7 +35,7 @@ def unmade(event, encode=codec.encode):
     """
     As a publisher makes it.
     """
-    return Record(event_id=event.event_id, body=encode, event=event)
+    return Record(event_id=event.event_id, body=partial(encode, event))
 
 
 def read(event, encode=codec.encode):
@@ -98,13 +100,27 @@ def test_records_are_equal_by_what_they_hold():
 @pytest.mark.parametrize("make", [unmade, read])
 def test_record_can_be_copied_and_sent_elsewhere(make):
     """
-    Such as to a worker process.
+    Such as to a worker process; as its bytes, whoever makes them.
     """
-    record = make(make_event())
+    record = make(make_event(), lambda event: bytes(codec.encode(event)))
 
     assert record == pickle.loads(pickle.dumps(record))
+    assert len(pickle.dumps(record)) < len(record.body) + 300
     assert 3 == attrs.evolve(record, index=3).index
     assert record.body == attrs.evolve(record, index=3).body
+
+
+@pytest.mark.parametrize("make", [unmade, read])
+def test_another_body_is_another_event(make):
+    """
+    A sink that wraps another may change what that one stores.
+    """
+    record = make(make_event(tenant="a"))
+    assert "a" == record.event.tenant
+
+    other = attrs.evolve(record, body=codec.encode(make_event(tenant="b")))
+
+    assert "b" == other.event.tenant == row(other).tenant
 
 
 def test_fault_in_making_the_body_is_told_each_time():
