@@ -38,6 +38,7 @@ default_role = "code"
 nitpicky = True
 # The standard library: a build needs no network, and so no inventory of it.
 nitpick_ignore = [
+    ("py:class", "functools.partial"),
     ("py:class", "UUID"),
     ("py:class", "datetime"),
     ("py:class", "datetime.datetime"),
