@@ -23,6 +23,7 @@ from auditlog.errors import (
     LeaseLostError,
     PartialWriteError,
     SinkError,
+    SinkTimeoutError,
 )
 
 
@@ -370,8 +371,9 @@ class Relay:
         if last is not None and last > (size := self.journal.size()):
             raise JournalError(
                 f"the sink of relay {self.name!r} holds index {last}, the "
-                f"journal only {size}: it was restored from an older copy; "
-                "relay to a new topic, or restore the newer journal"
+                f"journal only {size}: it was restored from an older copy, "
+                "or another journal is relayed there; relay to a new topic, "
+                "or restore the newer journal"
             )
 
     def _keep_lease(self) -> None:
@@ -393,9 +395,16 @@ class Relay:
         self._news.clear()
         return woken
 
+    def _stored(self) -> int:
+        try:
+            return self.journal.size(timeout=0.0)
+        except SinkTimeoutError:
+            # An open transaction holds back what has no index yet.
+            return self.journal.size()
+
     def _waiting(self) -> int | None:
         lease = self._lease
         try:
-            return self.journal.size() - lease.position if lease else None
+            return self._stored() - lease.position if lease else None
         except AuditLogError:
             return None

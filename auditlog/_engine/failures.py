@@ -119,17 +119,23 @@ class FailureLog:
         self._logger.error(
             "Failed to publish audit log event: %s", reason, extra=extra
         )
-        self._logger.warning(
-            "%s keeps %s and tries again%s",
-            self._who,
-            "the events that wait"
-            if waiting is None
-            else f"{waiting} events that wait",
-            ""
-            if known is None
-            else f"; known cluster IDs: {', '.join(known) or 'none'}",
-            extra=extra,
-        )
+        said = []
+        if waiting != 0:  # or a caller has been told
+            said.append(
+                f"{self._who} keeps {_events(waiting)} and tries again"
+            )
+        if known is not None:
+            said.append(f"known cluster IDs: {', '.join(known) or 'none'}")
+        if said:
+            self._logger.warning("%s", "; ".join(said), extra=extra)
+
+
+def _events(waiting: int | None) -> str:
+    if waiting is None:
+        return "the events that wait"
+    return (
+        f"{waiting} events that wait" if waiting != 1 else "1 event that waits"
+    )
 
 
 def describe(error: BaseException) -> str:

@@ -257,10 +257,11 @@ def _compare(
     readers: dict[str, Iterable[Record]] = {
         "table": PostgresReader(config.database),
         "topic": KafkaReader(cluster, TOPIC),
-        "audit.jsonl": JSONLinesReader(file),
+        "file": JSONLinesReader(file),
     }
+    # The hash fits into a line of 80, so that it can be copied.
     table = Table("where", "events", "SHA-256 over all bodies", box=None)
-    table.columns[-1].overflow = "fold"
+    table.padding = (0, 0, 0, 1)
     found = set()
     for place, reader in readers.items():
         count, digest = _digest(reader)

@@ -5,7 +5,6 @@ What is found in one place: values, and names that are wrong.
 from __future__ import annotations
 
 import difflib
-import logging
 import re
 
 from typing import Any
@@ -14,8 +13,6 @@ import attrs
 
 from .settings import Path, Setting, fold, table
 
-
-log = logging.getLogger("auditlog.config")
 
 # Settings that are Conduktor's too, and to come here: to ignore them would
 # connect to another database than they say.
@@ -70,12 +67,10 @@ class Source:
         """
         nearest = self._nearest(key, strict=strict)
         hint = f"; did you mean {self.spell(nearest)}?" if nearest else ""
-        if strict:
-            self.refuse(f"unknown setting{hint}", where)
-        elif _NOT_YET.match(key):
+        if not strict and _NOT_YET.match(key):
             self.refuse("not supported yet; use database.url", where)
-        elif nearest:
-            log.warning("ignored %s%s", _plain(where), hint)
+        elif strict or nearest:
+            self.refuse(f"unknown setting{hint}", where)
 
     def spell(self, setting: Setting) -> str:
         """

@@ -175,7 +175,7 @@ def _json(text: str) -> msgspec.Raw:
     try:
         # Checked, so that a cell can't bring in members of its own.
         return msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         raise DecodingError("a cell holds broken JSON") from exc
 
 

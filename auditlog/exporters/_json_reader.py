@@ -4,6 +4,8 @@ Events out of JSON Lines files.
 
 from __future__ import annotations
 
+import re
+
 from typing import IO, TYPE_CHECKING
 
 from auditlog import codec
@@ -15,6 +17,10 @@ from ._files import BOM, FileReader, Mark, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Of objects, or with none: any other array is a line of somebody else's.
+_ARRAY = re.compile(rb"\s*\[\s*(?:[{\]]|\Z)")
 
 
 class JSONLinesReader(FileReader):
@@ -34,7 +40,7 @@ class JSONLinesReader(FileReader):
     def _begin(self, file: IO[bytes]) -> tuple[Mark, None]:
         start = file.read(64)
         mark = Mark(len(BOM) if start.startswith(BOM) else 0)
-        if start[mark.offset :].lstrip().startswith(b"["):
+        if _ARRAY.match(start, mark.offset):
             raise ReadError(
                 f"can't read {self._path}: it is a JSON array, not one event "
                 "a line; export it with framing='lines'"

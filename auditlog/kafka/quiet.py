@@ -28,6 +28,10 @@ DISCARDED = f"{CLIENT_ID}-discarded"
 
 INTERVAL = 30.0
 
+# Said at ERROR of a topic that is about to be created; if it can't be, a line
+# of ours says why.
+_TOLD = "Topic %s not found in cluster metadata"
+
 # Some lines differ each time.
 _MOST_LINES = 1_000
 
@@ -73,7 +77,7 @@ class QuietFilter(logging.Filter):
             return False
         if not _is_ours(record):
             return True
-        if record.levelno < logging.INFO:
+        if record.levelno < logging.INFO or record.msg == _TOLD:
             return False
         return record.levelno < logging.WARNING or self._is_news(record)
 

@@ -9,7 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditlog.abc import EventQuery, Reader, select
-from auditlog.errors import AuditLogError, QueryError, ReadError
+from auditlog.config import ClusterConfig
+from auditlog.errors import (
+    AuditLogError,
+    ConfigError,
+    QueryError,
+    ReadError,
+)
 
 from . import errors, records
 from .contact import CONTACT, ask, load_driver, reach
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from auditlog.abc import Record, Skipped
-    from auditlog.config import ClusterConfig
 
     from .driver import Consumer
 
@@ -69,6 +74,8 @@ class KafkaReader(Reader):
     Raises:
         MissingExtraError: If kafka-python is not installed.
 
+        ConfigError: If *cluster* is no config of a cluster.
+
         QueryError: If *start* is none of these, or *isolation* unknown.
 
     .. versionadded:: 0.1.0
@@ -88,6 +95,12 @@ class KafkaReader(Reader):
         idle_timeout: float = IDLE,
     ) -> None:
         self._driver = load_driver("KafkaReader")
+        if not isinstance(cluster, ClusterConfig):
+            mistake = (
+                f"KafkaReader needs a ClusterConfig (got "
+                f"{type(cluster).__name__}); config.cluster(id) gives one"
+            )
+            raise ConfigError([mistake])
         self.cluster = cluster
         self.topic = topic
         self._start = _checked(start)

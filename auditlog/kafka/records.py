@@ -269,7 +269,7 @@ def _event_id(body: bytes) -> UUID | None:
     """
     try:
         event_id = _found(body).id
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         pass
     else:
         # msgspec reads more spellings of a UUID than the codec does.

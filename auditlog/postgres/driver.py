@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auditlog.config import DatabaseConfig
-from auditlog.errors import MissingExtraError
+from auditlog.errors import ConfigError, MissingExtraError
 
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def connections(
     Raises:
         MissingExtraError: If psycopg isn't installed; *what* needs it.
 
-        ConfigError: If *database* is a string and no PostgreSQL URL.
+        ConfigError:
+            If *database* is a string and no PostgreSQL URL, or nothing.
     """
     try:
         from .connections import Connections  # noqa: PLC0415 - an extra
@@ -32,4 +33,10 @@ def connections(
 
     if isinstance(database, str):
         database = DatabaseConfig(url=database)
+    if not isinstance(database, DatabaseConfig):
+        mistake = (
+            f"{what} needs a DatabaseConfig or a URL (got "
+            f"{type(database).__name__}); is database.url set?"
+        )
+        raise ConfigError([mistake])
     return database, Connections(database, timeout=timeout)

@@ -48,7 +48,7 @@ def test_bytes_are_proven_equal(told):
     out, folder = told
     digest = hashlib.sha256((folder / "audit.jsonl").read_bytes()).hexdigest()
 
-    for place in ("table", "topic", "audit.jsonl"):
+    for place in ("table", "topic", "file"):
         (line,) = [x for x in out.splitlines() if x.startswith(f" {place} ")]
         assert [place, "300", digest] == line.split()
     assert "The bytes are the same in all three" in out

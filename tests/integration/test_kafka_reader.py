@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from auditlog import codec
 from auditlog.abc import DeadLetter, EventQuery, Record, Skipped
 from auditlog.config import TopicConfig
-from auditlog.errors import QueryError, ReadError
+from auditlog.errors import ConfigError, QueryError, ReadError
 from auditlog.event import Resource
 from auditlog.kafka import KafkaReader, KafkaSink
 from auditlog.testing.contracts import make_record
@@ -36,6 +36,14 @@ from tests.kafka_tools import (
 
 
 NOW = dt.datetime.now(dt.UTC)
+
+
+def test_id_of_a_cluster_is_no_cluster():
+    """
+    Only the config knows where it is.
+    """
+    with pytest.raises(ConfigError, match=r"got str.*config\.cluster"):
+        KafkaReader("my-kafka-cluster", "audit")
 
 
 @pytest.fixture

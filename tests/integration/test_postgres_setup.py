@@ -12,7 +12,7 @@ from traceback import format_exception
 import psycopg
 import pytest
 
-from auditlog.config import DatabaseConfig
+from auditlog.config import AuditLogConfig, DatabaseConfig
 from auditlog.errors import (
     ConfigError,
     ReadError,
@@ -77,6 +77,15 @@ def test_wrong_url_is_told_at_once_without_its_text():
             PostgresSink(url)
 
         assert secret not in "".join(format_exception(caught.value))
+
+
+@pytest.mark.parametrize("make", [PostgresSink, PostgresReader])
+def test_no_database_at_all_is_told_at_once(make):
+    """
+    As when ``config.database`` is passed on and nobody set it.
+    """
+    with pytest.raises(ConfigError, match=r"NoneType.*database\.url"):
+        make(AuditLogConfig().database)
 
 
 def test_absent_schema_is_created(database_url, caplog):

@@ -16,6 +16,7 @@ from auditlog import (
     ClusterConfig,
     ClusterRegistry,
     CSVExporter,
+    DatabaseConfig,
     JSONExporter,
     KafkaReader,
     KafkaSink,
@@ -28,10 +29,11 @@ from auditlog.errors import (
     DuplicateEventError,
     EncodingError,
     InvalidEventError,
+    SinkSetupError,
     SinkTimeoutError,
 )
 from tests.kafka_tools import create, delete, noise, produce
-from tests.postgres_tools import until
+from tests.postgres_tools import execute, until
 
 
 CLUSTER = "my-kafka-cluster"
@@ -347,6 +349,36 @@ def test_unknown_cluster_has_a_second_line_with_those_that_are_known(
         assert 1 == line.auditlog_waiting
 
 
+def test_count_of_what_waits_grows(config, errors):
+    """
+    Also by events that have no place in the order yet.
+    """
+    with AuditLogPublisher.from_config(
+        config, clusters=ClusterRegistry()
+    ) as publisher:
+        publisher.publish(make_event())
+        until(errors)
+        for n in range(4):
+            publisher.publish(make_event(n))
+
+        (relay,) = publisher.relays.values()
+        assert 5 == relay._waiting()
+
+
+def test_what_a_caller_was_told_does_not_wait(database_url, caplog):
+    """
+    Then no line says that it does.
+    """
+    execute(database_url, "CREATE SCHEMA audit")
+    sink = PostgresSink(DatabaseConfig(url=database_url, create_schema=False))
+    publisher = AuditLogPublisher(sink)
+    with publisher, pytest.raises(SinkSetupError):
+        publisher.publish(make_event())
+
+    (line,) = caplog.records
+    assert logging.ERROR == line.levelno
+
+
 # Foreign records
 
 
@@ -366,6 +398,7 @@ def test_foreign_records_in_a_topic_are_shown_in_the_report(
         {"value": b"{"},
         {"value": b"null"},
         {"value": b"\xff"},
+        {"value": b'{"a":' * 5_000},
     )
     publisher.publish(make_event(2))
     publisher.wait_delivered(60)
@@ -373,7 +406,7 @@ def test_foreign_records_in_a_topic_are_shown_in_the_report(
     report = exporter.export(KafkaReader(cluster, topic), tmp_path / "out")
 
     assert 2 == report.rows
-    assert {"no value": 1, "not an audit event": 3} == report.skipped
-    assert [f"{topic}[0]@{n}" for n in (1, 2, 3, 4)] == [
+    assert {"no value": 1, "not an audit event": 4} == report.skipped
+    assert [f"{topic}[0]@{n}" for n in (1, 2, 3, 4, 5)] == [
         each.place for each in report.skipped_first
     ]

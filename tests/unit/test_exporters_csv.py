@@ -643,6 +643,7 @@ def columns_with(**cells):
         {"resource_type": ""},
         {"metadata": "{"},
         {"metadata": "[]"},
+        {"metadata": "[" * 100_000},
         {"metadata": '{},"outcome":"denied"'},
         {"changes": "{}"},
         {"actor_name": "no id"},

@@ -143,6 +143,19 @@ def test_arrays_are_refused_with_the_way_out(path):
         list(JSONLinesReader(path))
 
 
+def test_line_that_holds_an_array_is_passed_over(path):
+    """
+    Also the first one.
+    """
+    lines = [b"[1,2]", RECORDS[0].body, b'["a"]']
+    path.write_bytes(b"\n".join(lines))
+
+    first, record, last = JSONLinesReader(path).read().scan()
+
+    assert [f"{path}:1", f"{path}:3"] == [first.place, last.place]
+    assert RECORDS[0].body == record.body
+
+
 @pytest.mark.parametrize("reader", [JSONLinesReader, CSVReader])
 def test_files_that_cannot_be_read_are_told(tmp_path, reader):
     """

@@ -435,6 +435,19 @@ def test_same_line_passes_once_in_a_while(log):
     ]
 
 
+def test_topic_that_is_about_to_be_created_is_no_error(log):
+    """
+    If it can't be, a line of ours says why.
+    """
+    logger, _, said = log
+    line = "Topic %s not found in cluster metadata"
+    with quiet.ours():
+        logger.error(line, "audit")
+    logger.error(line, "theirs")
+
+    assert said() == ["Topic theirs not found in cluster metadata"]
+
+
 def test_debug_passes_only_for_others(log):
     """
     What the application does with kafka-python itself logs as ever.
