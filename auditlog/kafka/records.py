@@ -8,10 +8,9 @@ import functools
 import hashlib
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from uuid import UUID, uuid5
 
-import attrs
 import msgspec
 
 from auditlog import codec
@@ -78,8 +77,7 @@ _found = msgspec.json.Decoder(_Found).decode
 # Writing
 
 
-@attrs.frozen(kw_only=True)
-class Message:
+class Message(NamedTuple):
     """
     What a Kafka record is made of.
     """
@@ -146,8 +144,7 @@ class Writer:
                 index=letter.record.index,
             )
         )
-        return attrs.evolve(
-            message,
+        return message._replace(
             key=lost.key if len(lost.key or b"") <= _LONGEST_KEY else None,
             headers=[*message.headers, (PLACEHOLDER, b"1")],
         )
