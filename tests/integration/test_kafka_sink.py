@@ -17,6 +17,7 @@ import confluent_kafka
 import pytest
 
 from cloudevents.core.bindings import kafka as cloudevents_kafka
+from kafka.producer.sender import Sender
 
 from auditlog import codec
 from auditlog.abc import DeadLetter
@@ -34,6 +35,7 @@ from auditlog.kafka import KafkaReader, KafkaSink
 from auditlog.kafka.errors import TopicGoneError
 from auditlog.testing.contracts import SinkContract, make_record
 from tests.kafka_tools import (
+    bulky,
     cluster_at,
     consume,
     create,
@@ -833,3 +835,22 @@ def test_fork_gets_a_producer_of_its_own(
     found = [int(dict(m.headers)["audit-index"]) for m in contents()]
     assert sorted(found) == [*range(1, 31), *range(100, 110), *range(200, 210)]
     assert [n for n in found if n < 100] == [*range(1, 31)]
+
+
+def test_wakes_the_producers_thread_seldom(make_sink, monkeypatch):
+    """
+    kafka-python does for each record while more than one batch waits.
+    """
+    woken = []
+    original = Sender.wakeup
+    monkeypatch.setattr(
+        Sender, "wakeup", lambda self: woken.append(self) or original(self)
+    )
+    sink = make_sink()
+    sink.write([make_record()])
+    woken.clear()
+
+    sink.write(bulky(2_000, 1_000))
+
+    assert 0 < len(woken) < 1_000
+    assert {False} == {"wakeup" in vars(sender) for sender in woken}
