@@ -223,12 +223,14 @@ class Sink(Protocol):
 
         Called from one thread at a time, never with an empty batch, and never
         with the same id twice in one batch. The batch must not be changed or
-        kept. A record that was stored by an
-        earlier call may come again, with the same id and the same bytes: a
-        sink that can tell stores it once.
+        kept. A record that was stored by an earlier call may come again, with
+        the same id and the same bytes: a sink that can tell stores it once.
 
         Args:
-            records: What to store, in order.
+            records:
+                What to store, in order. A publisher makes each record when it
+                is first looked at, and its body when that is: a sink may send
+                some while it makes the next.
 
         Raises:
             PartialWriteError: If some records are stored and others refused.

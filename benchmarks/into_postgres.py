@@ -15,8 +15,7 @@ from harness import Run, Stopwatch, duel
 from samples import make_events, make_records
 
 from auditlog.postgres import PostgresSink, schema_sql
-from auditlog.postgres.columns import Row as Columns
-from auditlog.postgres.columns import row
+from auditlog.postgres.columns import COLUMNS, row
 from auditlog.publisher import AuditLogPublisher
 
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
     from harness import Row
     from setting import Setting
+
+    from auditlog.postgres.columns import Row as Values
 
 
 SIZE = 500
@@ -45,7 +46,7 @@ def rows(setting: Setting) -> Iterator[Row]:
     The contest.
     """
     database = setting.database()
-    number = setting.events(10_000)
+    number = setting.events(50_000)
     url = database.url.reveal()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(schema_sql("audit").encode())
@@ -87,9 +88,9 @@ def _insert(connection: psycopg.Connection, number: int) -> Run:
     return Run(watch.seconds, number, stored(connection, "raw") - before)
 
 
-def _by_column(some: list[Columns]) -> dict[str, list[Any]]:
+def _by_column(some: list[Values]) -> dict[str, list[Any]]:
     columns = map(list, zip(*some, strict=True))
-    return dict(zip(Columns._fields, columns, strict=True))
+    return dict(zip(COLUMNS, columns, strict=True))
 
 
 def stored(connection: psycopg.Connection, schema: str) -> int:

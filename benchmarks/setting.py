@@ -65,10 +65,9 @@ class Setting:
 
     @functools.cached_property
     def _postgres(self) -> PostgresServer:
-        # Enough room for no checkpoint to fall into a single round.
-        return self._stack.enter_context(
-            PostgresServer(config={"max_wal_size": "4GB"})
-        )
+        # No work of its own that would fall into a single round.
+        quiet = {"max_wal_size": "16GB", "autovacuum": "off"}
+        return self._stack.enter_context(PostgresServer(config=quiet))
 
     @functools.cached_property
     def _kafka(self) -> KafkaServer:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from auditlog._engine.buffer import Buffer
-    from auditlog.abc import Record
     from auditlog.errors import SinkError
     from auditlog.event import AuditEvent
 
@@ -118,7 +117,6 @@ class PendingReceipt:
         "event",
         "event_id",
         "number",
-        "record",
         "urgent",
         "weight",
         "withdrawn",
@@ -130,8 +128,6 @@ class PendingReceipt:
         self.event_id = event.event_id
         # None once it is decided on, so that memory is free at once.
         self.event: AuditEvent | None = event
-        # Made by the worker: a caller doesn't wait for the codec.
-        self.record: Record | None = None
         self.weight = weight
         self.urgent = urgent
         # Its place among all that the buffer took.
@@ -225,7 +221,7 @@ class PendingReceipt:
             error: None if the event is stored.
         """
         self._error = error
-        self.event = self.record = None
+        self.event = None
         waiters, self._waiters = self._waiters, None
         return waiters or ()
 

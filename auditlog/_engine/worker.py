@@ -8,12 +8,11 @@ import contextlib
 import logging
 import time
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from auditlog._engine.failures import FailureLog, describe
+from auditlog._engine.records import Records
 from auditlog._engine.retry import Patience
-from auditlog.abc import Record
 from auditlog.errors import (
     EventRefusedError,
     PartialWriteError,
@@ -23,11 +22,11 @@ from auditlog.errors import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from auditlog._engine.buffer import Buffer
     from auditlog._engine.receipt import PendingReceipt
-    from auditlog.abc import Sink
+    from auditlog.abc import Record, Sink
     from auditlog.event import AuditEvent
 
 
@@ -146,10 +145,9 @@ class Worker:
         Decide on all of *batch*, or raise what may pass.
         """
         while pending := self._buffer.start(batch):
-            records = self._records(pending)
+            records = Records(pending.values(), self._encode)
             try:
-                if records:
-                    self._sink.write(records)
+                self._sink.write(records)
             except PartialWriteError as exc:
                 self._settle(pending, exc)
                 if not any(receipt.done() for receipt in pending):
@@ -158,7 +156,7 @@ class Worker:
             except EventRefusedError as exc:
                 self._isolate(pending, exc)
             except Exception as exc:
-                if self._refuse_bodiless(pending):
+                if self._refuse_bodiless(pending, records):
                     continue
                 self._buffer.put_back(pending, exc, hopeless=_hopeless(exc))
                 raise
@@ -167,29 +165,14 @@ class Worker:
                 self._failures.worked()
                 self._after_write()
 
-    def _records(self, pending: Iterable[PendingReceipt]) -> list[Record]:
-        records = []
-        for receipt in pending:
-            # None: given up by a close that didn't wait for this write.
-            event, record = receipt.event, receipt.record
-            if event is None:
-                continue
-            if record is None:
-                record = receipt.record = Record(
-                    event_id=receipt.event_id,
-                    body=partial(self._encode, event),
-                )
-            records.append(record)
-        return records
-
-    def _refuse_bodiless(self, pending: Iterable[PendingReceipt]) -> bool:
+    def _refuse_bodiless(
+        self, pending: Iterable[PendingReceipt], records: Iterable[Record]
+    ) -> bool:
         """
         Give up what the codec fails on; whether there was any.
         """
         found = False
-        for receipt in pending:
-            if (record := receipt.record) is None:
-                continue
+        for receipt, record in zip(pending, records, strict=True):
             try:
                 _ = record.body
             except Exception as exc:  # noqa: BLE001 - it concerns one
@@ -198,7 +181,7 @@ class Worker:
         return found
 
     def _settle(
-        self, pending: list[PendingReceipt], exc: PartialWriteError
+        self, pending: Iterable[PendingReceipt], exc: PartialWriteError
     ) -> None:
         stored = set(exc.stored)
         self._buffer.store(r for r in pending if r.event_id in stored)
@@ -211,16 +194,16 @@ class Worker:
             self._after_write()
 
     def _isolate(
-        self, pending: list[PendingReceipt], exc: EventRefusedError
+        self, pending: Collection[PendingReceipt], exc: EventRefusedError
     ) -> None:
         """
         Find the event that is refused, so that it alone is given up.
         """
-        if len(pending) == 1:
-            self._refuse(pending[0], exc)
-            return
         for receipt in pending:
-            self._write([receipt])
+            if len(pending) == 1:
+                self._refuse(receipt, exc)
+            else:
+                self._write([receipt])
 
     def _refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
         self._refused[str(receipt.event_id)] = error

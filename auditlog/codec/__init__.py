@@ -10,7 +10,7 @@ from auditlog.errors import ConfigError
 
 from . import conduktor
 from ._cutting import MAX_BODY_BYTES
-from ._data import converter
+from ._members import part_members
 from ._reading import Envelope, decode, peek
 from ._schema import json_schema
 from ._uri import event_uri
@@ -30,11 +30,11 @@ __all__ = [
     "Envelope",
     "codec_named",
     "conduktor",
-    "converter",
     "decode",
     "encode",
     "event_uri",
     "json_schema",
+    "part_members",
     "peek",
     "weigh",
 ]

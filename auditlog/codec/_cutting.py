@@ -20,7 +20,7 @@ from auditlog.event import (
     Truncation,
 )
 
-from ._data import camel_case
+from ._members import camel_case
 
 
 if TYPE_CHECKING:

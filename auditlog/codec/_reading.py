@@ -29,6 +29,7 @@ from auditlog.event import (
 
 from . import _uri, conduktor
 from ._data import converter
+from ._members import part_members
 
 
 _decode = msgspec.json.Decoder().decode
@@ -193,7 +194,7 @@ def _foreign(members: dict[str, Any]) -> dict[str, Any]:
     fields["metadata"] = {**others, **fields.get("metadata", {})}
     if "resource" not in fields:
         resource = _uri.resource_of(members["source"], members.get("subject"))
-        fields["resource"] = converter.unstructure(resource)
+        fields["resource"] = msgspec.to_builtins(part_members(resource))
     return fields
 
 

@@ -22,7 +22,7 @@ from auditlog.event import (
     Truncation,
 )
 
-from ._data import camel_case
+from ._members import camel_case
 
 
 _TEXT = {"type": "string"}

@@ -12,12 +12,13 @@ from auditlog.errors import EncodingError
 
 from . import _reading, conduktor
 from ._cutting import fit
-from ._data import data_members, data_members_with_tracing
+from ._members import data_members, data_members_with_tracing
 from ._uri import event_uri, source, subject
 
 
 if TYPE_CHECKING:
     import datetime as dt
+    import uuid
 
     from auditlog.event import AuditEvent
 
@@ -108,20 +109,36 @@ class ConduktorCodec:
         return _reading.decode(body)
 
 
+class _CloudEvent(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    specversion: str
+    id: uuid.UUID
+    time: dt.datetime | str
+    type: str
+    source: str
+    subject: str
+    datacontenttype: str
+    correlationid: str | None = None
+    causationid: str | None = None
+    traceparent: str | None = None
+    data: Any
+
+
 def _cloudevents(event: AuditEvent) -> bytes:
     about = subject(event.resource)
     return _encode(
-        {
-            "specversion": "1.0",
-            "id": event.event_id,
-            "time": _time(event.occurred_at),
-            "type": event.event_type,
-            "source": source(event, about),
-            "subject": about,
-            "datacontenttype": "application/json",
-            **_tracing(event),
-            "data": _set(data_members(event)),
-        }
+        _CloudEvent(
+            specversion="1.0",
+            id=event.event_id,
+            time=_time(event.occurred_at),
+            type=event.event_type,
+            source=source(event, about),
+            subject=about,
+            datacontenttype="application/json",
+            correlationid=event.correlation_id,
+            causationid=event.causation_id,
+            traceparent=event.traceparent,
+            data=data_members(event),
+        )
     )
 
 
@@ -129,7 +146,7 @@ def _conduktor(event: AuditEvent) -> bytes:
     return _encode(
         {
             "source": event_uri(event),
-            "data": _set(data_members_with_tracing(event)),
+            "data": data_members_with_tracing(event),
             "datacontenttype": "application/json",
             "id": event.event_id,
             "time": _time(event.occurred_at),
@@ -147,21 +164,6 @@ def _spelled(event: AuditEvent) -> str:
             "the Conduktor dialect needs three parts, as Kafka.Topic.Create",
         )
     return spelled
-
-
-def _set(members: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in members.items() if v is not None}
-
-
-def _tracing(event: AuditEvent) -> dict[str, str]:
-    tracing = {}
-    if event.correlation_id is not None:
-        tracing["correlationid"] = event.correlation_id
-    if event.causation_id is not None:
-        tracing["causationid"] = event.causation_id
-    if event.traceparent is not None:
-        tracing["traceparent"] = event.traceparent
-    return tracing
 
 
 def _time(time: dt.datetime) -> dt.datetime | str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from auditlog.codec import converter
+from auditlog.codec import part_members
 from auditlog.errors import DecodingError
 from auditlog.event import JSONArray, JSONObject
 
@@ -100,17 +100,8 @@ def _changes(event: Any) -> str | None:
     if not event.changes:
         return None
 
-    changes = [
-        {"path": c.path, "old": _value(c.old), "new": _value(c.new)}
-        for c in event.changes
-    ]
+    changes = [*map(part_members, event.changes)]
     return _encode(changes).decode()
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, JSONObject | JSONArray):
-        return msgspec.Raw(bytes(value))
-    return value
 
 
 def _json(value: object) -> str | None:
@@ -120,7 +111,7 @@ def _json(value: object) -> str | None:
     if not value:
         return None
 
-    return _encode(converter.unstructure(value)).decode()
+    return _encode(part_members(value)).decode()
 
 
 def _actor(name: str) -> Column:

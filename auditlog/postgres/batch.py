@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import time
 
-from itertools import accumulate, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from auditlog.errors import (
@@ -18,12 +18,12 @@ from auditlog.errors import (
     SinkUnavailableError,
 )
 
-from .columns import Row, row
+from .columns import COLUMNS, row
 from .errors import LockedError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from uuid import UUID
 
     from auditlog.abc import Record
@@ -39,7 +39,7 @@ _PATIENT, _HASTY = "1s", "50ms"
 _SEARCH = 2.0
 # Events in one statement of several: few enough that the server soon has
 # something to do, many enough that a statement's own cost is lost in it.
-_PART = 128
+_PART = 64
 
 
 class Batch:
@@ -50,14 +50,13 @@ class Batch:
     alone, so that all others are stored.
 
     Attributes:
-        stored: The ids of the events that are durable.
-
         failed: Why, for each event that was refused.
     """
 
     def __init__(self, lend: Lend, statements: Mapping[str, str]) -> None:
-        self.stored: list[UUID] = []
         self.failed: dict[UUID, SinkError] = {}
+        # What is in the table, but for those of them that failed.
+        self._stored: list[Sequence[Record]] = []
         self._locked: LockedError | None = None
         self._deadline: float | None = None
         self._lend = lend
@@ -75,9 +74,13 @@ class Batch:
         self._put(records, _PATIENT)
         if self._deadline is None and not self.failed:
             return
-        if self._locked is not None and not (self.stored or self.failed):
+        if self._locked is not None and not (self._stored or self.failed):
             raise self._locked
-        stored = [each for each in self.stored if each not in self.failed]
+        stored = [
+            each.event_id
+            for each in chain.from_iterable(self._stored)
+            if each.event_id not in self.failed
+        ]
         if len(stored) < len(records):
             raise PartialWriteError(stored, self.failed)
 
@@ -96,7 +99,7 @@ class Batch:
                 self.failed[records[0].event_id] = exc
             self._split(records)
         else:
-            self.stored += [each.event_id for each in records]
+            self._stored.append(records)
             if missing:
                 self._compare(records)
 
@@ -123,7 +126,7 @@ class Batch:
             self._deadline = time.monotonic() + _SEARCH
         middle = len(records) // 2
         for half in (records[:middle], records[middle:]) if middle else ():
-            enough = self.stored or self.failed or self._locked
+            enough = self._stored or self.failed or self._locked
             if not enough or time.monotonic() < self._deadline:
                 self._put(half, _HASTY)
 
@@ -131,13 +134,12 @@ class Batch:
         """
         Insert *records* in one transaction; how many were there already.
         """
-        parts = _parts(records)
         with self._lend(_DOING) as connection:
-            if len(parts) > 1 and connection.can_pour:
+            if len(records) > _PART and connection.can_pour:
                 count = connection.pour(
                     self._sql["begin_many"],
                     self._sql["insert_many"],
-                    (_columns(part, lock_timeout) for part in parts),
+                    _parts(records, lock_timeout),
                 )
             elif len(records) > 1:
                 count = connection.send(
@@ -148,7 +150,7 @@ class Batch:
                 count = connection.send(
                     self._sql["insert_one"],
                     lock_timeout=lock_timeout,
-                    **row(records[0])._asdict(),
+                    **dict(zip(COLUMNS, row(records[0]), strict=True)),
                 ).rowcount
         return len(records) - count
 
@@ -174,32 +176,24 @@ class Batch:
                 )
 
 
-def _parts(records: Sequence[Record]) -> list[Sequence[Record]]:
-    """
-    *records*, cut where all ids before are lower than all behind.
-
-    So that the parts, one after the other, go in by id as a whole does.
-    """
-    starts = range(0, len(records), _PART)
-    ids = [
-        [each.event_id.int for each in records[start : start + _PART]]
-        for start in starts
-    ]
-    highest = accumulate(map(max, ids), max)
-    lowest = [*accumulate(map(min, reversed(ids)), min)][-2::-1]
-    cuts = [
-        start
-        for start, high, low in zip(starts[1:], highest, lowest, strict=False)
-        if high <= low
-    ]
-    return [records[a:b] for a, b in pairwise([0, *cuts, len(records)])]
+def _parts(
+    records: Sequence[Record], lock_timeout: str
+) -> Iterator[dict[str, object]]:
+    # A short one first: until it comes the server has nothing to do.
+    start, stop = 0, _PART // 4
+    while part := records[start:stop]:
+        yield _columns(part, lock_timeout)
+        start, stop = stop, stop + _PART
 
 
 def _columns(
     records: Sequence[Record], lock_timeout: str
 ) -> dict[str, object]:
-    columns = map(list, zip(*[row(each) for each in records], strict=True))
-    values = dict[str, object](zip(Row._fields, columns, strict=True))
+    columns = zip(*[row(each) for each in records], strict=True)
+    values: dict[str, object] = {
+        name: make(column)
+        for (name, make), column in zip(COLUMNS.items(), columns, strict=True)
+    }
     return values | {"lock_timeout": lock_timeout}
 
 

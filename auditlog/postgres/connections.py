@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from auditlog._engine.process import park, tell_after_fork
 from auditlog.errors import ConfigError
 
+from .arrays import register_arrays
 from .errors import translate
 
 
@@ -271,6 +272,7 @@ class Connections:
             client_encoding="utf8",
             **self._options,
         )
+        register_arrays(connection)
         connection.patience = self._timeout
         connection.marks = []
         return connection

@@ -36,7 +36,8 @@ _KINDS: dict[str, type[SinkError]] = {
     "23505": SinkSetupError,  # not the id: see its way out
     "25": SinkUnavailableError,  # transaction state, such as its timeouts
     "25006": SinkSetupError,
-    "40": SinkUnavailableError,  # rolled back: serialization, deadlock
+    "40": SinkUnavailableError,  # rolled back: serialization
+    "40P01": LockedError,  # deadlock
     "44": EventRefusedError,  # WITH CHECK OPTION
     "53": SinkUnavailableError,  # resources: disk, memory, connections
     "54": EventRefusedError,  # limits, such as an index's longest value
@@ -76,6 +77,7 @@ _WAYS_OUT = {
     "42P07": _OTHERS,
     "53100": "free disk space on the server",
     "53300": "close other connections or raise max_connections",
+    "40P01": "it is tried again",
     "55P03": "it is tried again; end the transaction that holds it",
 }
 

@@ -24,10 +24,10 @@ from tests.strategies import events, three_part_types
 
 
 def found(record):
-    row = columns.row(record)
-    time = datetime.fromisoformat(row.occurred_at)
+    event_id, text, *others = columns.row(record)
+    time = datetime.fromisoformat(text)
     assert time.tzinfo is not None
-    return row._replace(occurred_at=time)
+    return (event_id, time, *others)
 
 
 def expected(record):
@@ -161,4 +161,4 @@ def test_our_bodies_are_not_decoded(monkeypatch):
     """
     monkeypatch.setattr(columns, "_full", None)
 
-    assert columns.row(make_record()).event_type == "Contract.Thing.Create"
+    assert "Contract.Thing.Create" in columns.row(make_record())

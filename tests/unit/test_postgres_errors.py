@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "23505": SinkSetupError,
     "25006": SinkSetupError,
     "55006": SinkUnavailableError,
+    "40P01": LockedError,
     "55P03": LockedError,
     "57P04": SinkSetupError,
     "XX000": SinkUnavailableError,

@@ -16,7 +16,7 @@ from hypothesis import given
 from auditlog import AuditEvent, Change, Resource, codec
 from auditlog.abc import Record
 from auditlog.errors import DecodingError
-from auditlog.postgres.columns import row
+from auditlog.postgres.columns import COLUMNS, row
 from tests import strategies
 
 
@@ -58,6 +58,10 @@ def test_body_is_made_once_when_it_is_asked_for():
     assert 1 == len(made)
 
 
+def columns(record):
+    return dict(zip(COLUMNS, row(record), strict=True))
+
+
 @pytest.mark.parametrize("codec_", CODECS, ids=lambda c: c.name)
 @given(event=strategies.events(types=strategies.three_part_types()))
 def test_event_is_the_one_in_the_body(codec_, event):
@@ -67,9 +71,10 @@ def test_event_is_the_one_in_the_body(codec_, event):
     record, decoded = unmade(event, codec_.encode), read(event, codec_.encode)
 
     assert decoded.event == record.event == codec.decode(record.body)
-    mine, other = row(record), row(decoded)
-    assert mine._replace(occurred_at="") == other._replace(occurred_at="")
-    assert mine.occurred_at.rstrip("0Z.") == other.occurred_at.rstrip("0Z.")
+    mine, other = columns(record), columns(decoded)
+    times = [each.pop("occurred_at").rstrip("0Z.") for each in (mine, other)]
+    assert mine == other
+    assert times[0] == times[1]
 
 
 def test_event_of_a_body_that_was_cut_is_the_cut_one():
@@ -81,7 +86,7 @@ def test_event_of_a_body_that_was_cut_is_the_cut_one():
     record = unmade(event)
 
     assert record.event == codec.decode(codec.encode(event)) != event
-    assert row(unmade(event)).body == record.body
+    assert columns(unmade(event))["body"] == record.body
 
 
 def test_records_are_equal_by_what_they_hold():
@@ -120,7 +125,7 @@ def test_another_body_is_another_event(make):
 
     other = attrs.evolve(record, body=codec.encode(make_event(tenant="b")))
 
-    assert "b" == other.event.tenant == row(other).tenant
+    assert "b" == other.event.tenant == columns(other)["tenant"]
 
 
 def test_fault_in_making_the_body_is_told_each_time():

@@ -25,7 +25,7 @@ SELECT set_config('tcp_keepalives_idle', '30', true),
        set_config('tcp_keepalives_count', '3', true)
 
 -- insert_many --
--- seq follows the order of the batch; rows go in by id, so that two batches
+-- seq follows the order of the batch; rows go in by id, so that two of these
 -- with the same events in another order cannot lock each other out.
 INSERT INTO {schema}.event
        (seq, id, occurred_at, event_type, actor, resource, outcome, tenant,
