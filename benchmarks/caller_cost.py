@@ -44,19 +44,19 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     Both contests.
     """
-    number = setting.events(10_000)
+    number = setting.events(5_000)
     yield duel(
         "enqueue ready events, OpenTelemetry emit() ready records",
         lambda: _enqueue(make_events(number)),
         lambda: _emit([make_log_record() for _ in range(number)]),
-        rounds=setting.rounds,
+        rounds=2 * setting.rounds,
         target=3.0,
     )
     yield duel(
         "build and enqueue, OpenTelemetry build and emit()",
         lambda: _build_and_enqueue(number),
         lambda: _build_and_emit(number),
-        rounds=setting.rounds,
+        rounds=2 * setting.rounds,
         target=1.5,
     )
 

@@ -46,7 +46,7 @@ def rows(setting: Setting) -> Iterator[Row]:
     The contest.
     """
     database = setting.database()
-    number = setting.events(50_000)
+    number = setting.events(30_000)
     url = database.url.reveal()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(schema_sql("audit").encode())

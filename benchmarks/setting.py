@@ -39,7 +39,7 @@ class Setting:
         """
         Rounds that count.
         """
-        return 2 if self.quick else 7
+        return 2 if self.quick else 15
 
     def events(self, number: int) -> int:
         """
