@@ -13,6 +13,7 @@ import attrs
 
 from .settings import Path, Setting, fields, fold, of
 from .source import Given, Source
+from .variables import replace_variables
 
 
 class Document(Source):
@@ -27,11 +28,21 @@ class Document(Source):
         content: The mapping; what else a file may hold is a mistake.
 
         where: The name of the file, or what else to call it.
+
+        environ:
+            The variables that its text may name; None if it may name none.
     """
 
-    def __init__(self, cls: type[Any], content: object, where: str) -> None:
+    def __init__(
+        self,
+        cls: type[Any],
+        content: object,
+        where: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(cls)
         self._where = where
+        self._environ = environ
         self._group(_Place(cls), content)
 
     def _group(self, place: _Place, content: object) -> None:
@@ -60,11 +71,26 @@ class Document(Source):
             self._groups(place, value)
         elif kind.part:
             self._group(place, value)
-        elif isinstance(value, str) and "${" in value:
-            wrong = "holds a variable, ${…}; not supported yet"
-            self.refuse(wrong, self._label(place.dotted))
-        elif not _is_empty(value):
-            self.given[place.path] = Given(value, f"in {self._where}")
+        else:
+            value = self._replaced(value, self._label(place.dotted))
+            if not _is_empty(value):
+                self.given[place.path] = Given(value, f"in {self._where}")
+
+    def _replaced(self, value: object, label: str) -> object:
+        if isinstance(value, list):
+            return [self._replaced(each, label) for each in value]
+        if not isinstance(value, str):
+            return value
+        if self._environ is None:
+            if "${" in value:
+                self.refuse("holds ${, which only files may", label)
+            return value
+
+        text, wrong = replace_variables(value, self._environ)
+        for each in wrong:
+            self.refuse(each, label)
+        # What is wrong already is not missing, too.
+        return text or value if wrong else text
 
     def _groups(self, place: _Place, content: object) -> None:
         if not isinstance(content, list | tuple):

@@ -8,6 +8,7 @@ import re
 
 from typing import TYPE_CHECKING, Any
 
+from .envfile import ENV_FILES
 from .files import UnreadableError, read_text
 from .settings import CDK, OWN, Path, Setting, fields, fold, of
 from .source import Given, Source
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # Each says which file to read first.
 CONFIG_FILES = ("CDK_IN_CONF_FILE", "AUDITLOG_IN_CONF_FILE")
 
+_FILES = {*CONFIG_FILES, *ENV_FILES}
 _TESTS = "AUDITLOG_TEST_"
 
 # `_0_` and a last `_0` are an index; a digit within a word is none.
@@ -49,7 +51,7 @@ class Environment(Source):
 
         # `X_FILE` sorts behind `X`.
         for name in sorted(environ):
-            if name.startswith((CDK, OWN)) and name not in CONFIG_FILES:
+            if name.startswith((CDK, OWN)) and name not in _FILES:
                 self._take(name, environ[name])
         for path, found in self._found.items():
             self._settle(path, found)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from auditlog.errors import ConfigError
 
 from .document import Document
+from .envfile import with_env_file
 from .environment import CONFIG_FILES, Environment
 from .files import UnreadableError, read_file
 from .settings import Path, fields, of, table
@@ -31,56 +32,72 @@ T = TypeVar("T")
 
 def load_env(cls: type[T], environ: Mapping[str, str]) -> T:
     """
-    Build *cls* from the environment and from the file that it names.
+    Build *cls* from the environment and from the files that it names.
     """
+    environ, wrong = with_env_file(environ)
     files = {environ[name]: name for name in CONFIG_FILES if environ.get(name)}
     if not files:
-        return load(cls, {}, "", environ)
+        return _load(cls, {}, "", environ, mistakes=wrong)
     if len(files) > 1:
         both = " and ".join(CONFIG_FILES)
-        raise ConfigError([f"one setting with two values; keep one @ {both}"])
+        wrong.append(f"one setting with two values; keep one @ {both}")
+        raise ConfigError(wrong)
 
     ((path, name),) = files.items()
-    return load_file(cls, path, environ, where=f"{path} ({name})")
+    return _load_file(cls, path, f"{path} ({name})", environ, wrong)
 
 
 def load_file(
-    cls: type[T],
-    path: str | os.PathLike[str],
-    environ: Mapping[str, str],
-    *,
-    where: str = "",
+    cls: type[T], path: str | os.PathLike[str], environ: Mapping[str, str]
 ) -> T:
     """
     Build *cls* from a file and the environment, which wins.
     """
+    environ, wrong = with_env_file(environ)
+    return _load_file(cls, path, str(path), environ, wrong)
+
+
+def load_mapping(
+    cls: type[T], content: object, environ: Mapping[str, str]
+) -> T:
+    """
+    Build *cls* from a mapping and the environment, which wins.
+    """
+    environ, wrong = with_env_file(environ)
+    return _load(cls, content, "the mapping", environ, mistakes=wrong)
+
+
+def _load_file(
+    cls: type[T],
+    path: str | os.PathLike[str],
+    where: str,
+    environ: Mapping[str, str],
+    mistakes: Iterable[str],
+) -> T:
     try:
         content = read_file(FilePath(path))
     except UnreadableError as exc:
-        wrong = f"{exc} @ {where or path}"
+        wrong = [*mistakes, f"{exc} @ {where}"]
     else:
-        return load(cls, content, str(path), environ)
+        return _load(
+            cls, content, str(path), environ, mistakes=mistakes, is_file=True
+        )
 
     # What else is wrong is found too; the parser's error, which may quote a
     # secret, is left behind.
-    return load(cls, {}, "", environ, mistakes=(wrong,))
+    return _load(cls, {}, "", environ, mistakes=wrong)
 
 
-def load(
+def _load(
     cls: type[T],
     content: object,
     where: str,
     environ: Mapping[str, str],
     *,
-    mistakes: Iterable[str] = (),
+    mistakes: Iterable[str],
+    is_file: bool = False,
 ) -> T:
-    """
-    Build *cls* from a mapping and the environment, which wins.
-
-    Raises:
-        ConfigError: If anything is wrong, with all that is.
-    """
-    document = Document(cls, content, where)
+    document = Document(cls, content, where, environ if is_file else None)
     environment = Environment(cls, environ)
     builder = _Builder(cls, {**document.given, **environment.given})
     config: T | None = builder.build(cls, ())

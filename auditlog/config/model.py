@@ -16,7 +16,7 @@ import attrs
 from auditlog.errors import ClusterNotFoundError
 
 from . import connections, kinds
-from .load import load, load_env, load_file
+from .load import load_env, load_file, load_mapping
 from .secret import Secret  # noqa: TC001 (for `get_type_hints()`)
 from .settings import about, check
 
@@ -307,7 +307,8 @@ class AuditLogConfig:
         Load from environment variables.
 
         If ``CDK_IN_CONF_FILE`` is set, that file is read first; variables
-        win over it. Nothing set is an empty config and no error.
+        win over it. If ``CDK_ENV_FILE`` is set, the variables in that file
+        count as well. Nothing set is an empty config and no error.
 
         Args:
             environ: The variables; `os.environ` by default.
@@ -316,7 +317,8 @@ class AuditLogConfig:
             ConfigError: If anything is wrong, with all that is.
 
             MissingExtraError:
-                If the file is YAML and PyYAML is not installed.
+                If the file is YAML and PyYAML is not installed, or there is a
+                file of variables and python-dotenv is not.
         """
         return load_env(cls, os.environ if environ is None else environ)
 
@@ -328,6 +330,9 @@ class AuditLogConfig:
     ) -> Self:
         """
         Load from a YAML or TOML file, with variables that win over it.
+
+        In its texts ``${NAME}`` and ``${NAME:-default}`` stand for variables,
+        and ``$$`` for a ``$``.
 
         Args:
             path:
@@ -355,6 +360,9 @@ class AuditLogConfig:
         """
         Load from a mapping of the same form as a file.
 
+        Its texts are taken as they are: ``$$`` is no ``$``, and ``${`` is
+        refused.
+
         Args:
             mapping: What a file would hold.
 
@@ -363,7 +371,7 @@ class AuditLogConfig:
         Raises:
             ConfigError: If anything is wrong, with all that is.
         """
-        return load(cls, mapping, "the mapping", environ)
+        return load_mapping(cls, mapping, environ)
 
     def cluster(self, id: str) -> ClusterConfig:  # noqa: A002
         """

@@ -9,7 +9,11 @@ import sys
 
 import pytest
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from auditlog.config import AuditLogConfig
+from auditlog.config.variables import replace_variables
 from auditlog.errors import ConfigError, MissingExtraError
 
 
@@ -353,13 +357,6 @@ codec: 5
             "must be text (got int) @ database.url (in audit.yaml)",
         ),
         (
-            "database: {url: 'postgresql://u:${PW}@h/db'}",
-            (
-                "holds a variable, ${…}; not supported yet"
-                " @ database.url (in audit.yaml)"
-            ),
-        ),
-        (
             "database: {hosts: [{host: h}]}",
             (
                 "not supported yet; use database.url"
@@ -566,3 +563,125 @@ def test_missing_parser(load, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"auditlog-publisher\[yaml\]"):
         load(YAML)
     assert load(TOML, "audit.toml").codec == "conduktor"
+
+
+# Variables in files
+
+URL = "postgresql://u:{}@h/db"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("${PW}", "s3cret"),
+        ("${PW:-other}", "s3cret"),
+        ("${ABSENT:-other}", "other"),
+        ("${EMPTY:-other}", "other"),
+        ("${ABSENT:-}", ""),
+        ("${EMPTY}", ""),
+        ("a${PW}b${ABSENT:-c}", "as3cretbc"),
+        ("$$", "$"),
+        ("$${PW}", "${PW}"),
+        ("$$${PW}", "$s3cret"),
+        ("$PW$", "$PW$"),
+        ("${ABSENT:-a:-b$$}", "a:-b$$"),
+        ("${TRICK}", "${PW}$$"),
+    ],
+)
+@pytest.mark.parametrize("name", ["audit.yaml", "audit.toml"])
+def test_variables_in_a_file(load, name, text, expected):
+    """
+    As a shell has them; what they bring along is not looked at again.
+    """
+    environ = {"PW": "s3cret", "EMPTY": "", "TRICK": "${PW}$$"}
+    value = f'"{text}"'
+    content = (
+        f"clusters: [{{id: a, name: {value}, bootstrapServers: 'h:1'}}]"
+        if name == "audit.yaml"
+        else f'[[clusters]]\nid = "a"\nname = {value}\n'
+        'bootstrapServers = "h:1"'
+    )
+
+    config = load(content, name, environ)
+
+    assert (expected or "a") == config.clusters[0].name
+
+
+def test_variables_in_a_list(load):
+    """
+    Each of its texts.
+    """
+    config = load(
+        "clusters: [{id: a, bootstrapServers: ['${A}', '${B:-b:2}']}]",
+        environ={"A": "a:1"},
+    )
+
+    assert config.clusters[0].bootstrap_servers == ("a:1", "b:2")
+
+
+def test_variables_in_a_file_before_those_of_the_environment(load):
+    """
+    A setting that the environment has wins.
+    """
+    config = load(
+        "codec: '${CODEC}'",
+        environ={"CODEC": "conduktor", "AUDITLOG_CODEC": "cloudevents"},
+    )
+
+    assert config.codec == "cloudevents"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("${DB_PASSWORD}", "needs DB_PASSWORD, which is not set"),
+        ("${p4ss}", "needs a variable, which is not set"),
+        ("${DB-PASSWORD}", "holds a ${ that begins no ${NAME}"),
+        ("${p4ss", "holds a ${ that begins no ${NAME}"),
+        ("${A:-${B}", "holds a ${ that begins no ${NAME}"),
+        ("${}", "holds a ${ that begins no ${NAME}"),
+    ],
+)
+def test_wrong_variables(mistakes, text, wrong):
+    """
+    Each is told, with nothing that may be a password.
+    """
+    found = mistakes(
+        f"database: {{url: '{URL.format(text)}'}}", environ={"B": "b"}
+    )
+
+    assert (
+        f"{wrong}; write a $ itself as $$ @ database.url (in audit.yaml)"
+        == found[0]
+    )
+    assert "p4ss" not in str(found)
+
+
+def test_mapping_has_no_variables():
+    """
+    It comes from a program, which replaced them or didn't mean any.
+    """
+    literal = {"database": {"url": URL.format("$$")}}
+    config = AuditLogConfig.from_mapping(literal, {"PW": "x"})
+    with pytest.raises(ConfigError) as caught:
+        AuditLogConfig.from_mapping(
+            {"database": {"url": URL.format("${PW}")}}, {"PW": "x"}
+        )
+
+    assert config.database.url.reveal() == URL.format("$$")
+    assert caught.value.mistakes == (
+        "holds ${, which only files may @ database.url (in the mapping)",
+    )
+
+
+@given(st.text(alphabet="${}:-AB_ x"), st.text(alphabet="${}:-AB"))
+def test_any_text_with_dollars(text, value):
+    """
+    Comes out as it is where there is no dollar, and never raises.
+    """
+    replaced, wrong = replace_variables(text, {"A": value})
+
+    if "$" not in text:
+        assert (text, []) == (replaced, wrong)
+    if "${" not in text.replace("$$", ""):
+        assert (text.replace("$$", "$"), []) == (replaced, wrong)

@@ -1,0 +1,54 @@
+"""
+Put environment variables into the text of a file.
+"""
+
+from __future__ import annotations
+
+import re
+
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_DOLLAR = re.compile(
+    r"\$(?:\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}"
+    r"|(?P<other>\{))",
+    re.ASCII,
+)
+# What people call a variable. Anything else could be part of a password.
+_PLAIN_NAME = re.compile("[A-Z][A-Z0-9_]*", re.ASCII)
+
+_ESCAPE = "write a $ itself as $$"
+
+
+def replace_variables(
+    text: str, environ: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    """
+    Replace ``${NAME}`` and ``${NAME:-default}``, as a shell does.
+
+    A default stands in for a variable that is not set or empty. ``$$`` is a
+    ``$``; one that no brace follows is itself.
+
+    Returns:
+        The text, and what is wrong with it.
+    """
+    wrong: list[str] = []
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if match["other"]:
+            wrong.append(f"holds a ${{ that begins no ${{NAME}}; {_ESCAPE}")
+        elif name is None:
+            return "$"
+        elif default is not None:
+            return environ.get(name) or default
+        elif name not in environ:
+            shown = name if _PLAIN_NAME.fullmatch(name) else "a variable"
+            wrong.append(f"needs {shown}, which is not set; {_ESCAPE}")
+        return environ.get(name or "", "")
+
+    return _DOLLAR.sub(value, text), wrong
