@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from setting import Setting
 
-    from auditlog.config import DatabaseConfig
-
 
 # MiB that many events may take more than few.
 MARGIN = 16
@@ -106,15 +104,15 @@ def _export(number: int, form: str) -> int:
     return lines if form == "json" else lines - 1
 
 
-def _journal(database: DatabaseConfig, number: int) -> str:
+def _journal(url: str, number: int) -> str:
     """
-    Store as many events for a relay to find; the database's URL.
+    Store as many events for a relay to find; the same URL.
     """
-    sink = PostgresSink(database)
+    sink = PostgresSink(url)
     for _ in range(0, number, 1000):
         sink.write(make_records(1000))
     sink.close()
-    return database.url.reveal()
+    return url
 
 
 def _relay(

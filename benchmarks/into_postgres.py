@@ -45,13 +45,12 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     The contest.
     """
-    database = setting.database()
+    url = setting.database()
     number = setting.events(30_000)
-    url = database.url.reveal()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(schema_sql("audit").encode())
         connection.execute(schema_sql("raw").encode())
-        with AuditLogPublisher(PostgresSink(database)) as publisher:
+        with AuditLogPublisher(PostgresSink(url)) as publisher:
             yield duel(
                 "publisher into PostgreSQL, psycopg by the 500",
                 lambda: _publish(publisher, connection, number),

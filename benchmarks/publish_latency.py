@@ -39,11 +39,10 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     One caller, and sixteen with a connection each.
     """
-    database = setting.database()
-    url = database.url.reveal()
+    url = setting.database()
     with (
         Connections(url, CALLERS) as connections,
-        AuditLogPublisher(PostgresSink(database)) as publisher,
+        AuditLogPublisher(PostgresSink(url)) as publisher,
     ):
         for schema in ("audit", "raw"):
             connections[0].execute(schema_sql(schema).encode())

@@ -47,15 +47,14 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     The relay beside either half.
     """
-    cluster, database = setting.cluster(), setting.database()
+    cluster, url = setting.cluster(), setting.database()
     number = setting.events(10_000)
-    journal = PostgresSink(database)
+    journal = PostgresSink(url)
     topic = Topic(cluster, f"bench-{uuid4().hex}")
     sink = KafkaSink(cluster, topic.name)
     relay = Relay(journal, sink, name=NAME)
     relay.start()
     producer = make_producer(cluster)
-    url = database.url.reveal()
     with psycopg.connect(url, autocommit=True) as connection:
 
         def ours() -> Run:

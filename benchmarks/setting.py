@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import attrs
 
-from auditlog.config import ClusterConfig, DatabaseConfig
+from auditlog.config import ClusterConfig
 from auditlog.testing.services import KafkaServer, PostgresServer
 
 
@@ -47,12 +47,11 @@ class Setting:
         """
         return max(number // 50, 50) if self.quick else number
 
-    def database(self) -> DatabaseConfig:
+    def database(self) -> str:
         """
-        A new database.
+        The URL of a new database.
         """
-        url = self._postgres.create_database(f"bench_{uuid4().hex}")
-        return DatabaseConfig(url=url)
+        return self._postgres.create_database(f"bench_{uuid4().hex}")
 
     def cluster(self) -> ClusterConfig:
         """

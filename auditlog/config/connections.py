@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from auditlog.errors import ConfigError
 
-from .kinds import Kind, is_port
+from .database import URL, wrong_url
+from .kinds import Kind
 from .secret import Secret
 
 
@@ -37,59 +37,14 @@ def _secret(name: str, wrong: Callable[[str], str | None]) -> Kind:
     return Kind(name=name, wrong=wrong_secret, parse=keep_secret)
 
 
-# libpq ends the user and password at the first `@`, other parsers at the
-# last: an unescaped one is refused, before a part of a password is taken for
-# a host. The same goes for `/`, `?` and `#`.
-_URL = re.compile(
-    r"postgres(?:ql)?://"
-    r"(?:[^@/?#\s]*@)?"
-    r"(?P<hosts>[^@/?#\s]*)"
-    r"(?:/(?P<name>[^@/?#\s]*))?"
-    r"(?:\?(?P<query>[^@?#\s]*))?"
-)
-_HOST = re.compile(
-    r"(?:\[[0-9A-Za-z:.%]+\]|[^\[\]:,]*)(?::(?P<port>[0-9]{1,5}))?"
-)
-_BAD_ESCAPE = re.compile("%(?:00|(?![0-9A-Fa-f]{2}))")
-
-
-def _wrong_url(url: str) -> str | None:
-    if not url.startswith(("postgresql://", "postgres://")):
-        return "must start with postgresql:// or postgres://" + (
-            "; jdbc: is not supported yet" * url.startswith("jdbc:")
-        )
-    match = _URL.fullmatch(url)
-    if match is None or not url.isprintable() or not _is_encoded(url):
-        return (
-            "is no PostgreSQL URL; percent-encode what is special in user "
-            "and password, as in postgresql://user:p%40ss@host:5432/name"
-        )
-    if not all(map(_is_host, match["hosts"].split(","))):
-        return "must name its hosts as host:port,host:port"
-    if not re.fullmatch("(?:[a-z_]+=[^&=]*(?:&|$))*", match["query"] or ""):
-        return "must end in parameters such as ?sslmode=require&user=me"
-    return None
-
-
-def _is_encoded(url: str) -> bool:
-    try:
-        unquote(url, errors="strict")
-    except UnicodeDecodeError:
-        return False
-    return not _BAD_ESCAPE.search(url)
-
-
-def _is_host(given: str) -> bool:
-    match = _HOST.fullmatch(given)
-    return match is not None and is_port(match["port"] or "5432")
-
-
-def show_url(secret: Secret) -> str:
+def show_url(secret: Secret | None) -> str:
     """
     The hosts and the database of a URL, without its user and password.
     """
+    if secret is None:
+        return repr(secret)
     try:
-        match = _URL.fullmatch(secret.reveal())
+        match = URL.fullmatch(secret.reveal())
     except ConfigError:  # out of a pickle
         return repr(secret)
     if match is None:  # pragma: no cover
@@ -97,7 +52,16 @@ def show_url(secret: Secret) -> str:
     return repr(f"postgresql://{match['hosts']}/{match['name'] or ''}")
 
 
-POSTGRES_URL = _secret("`postgresql://` URL", _wrong_url)
+POSTGRES_URL = _secret(
+    "`postgresql://` or `jdbc:postgresql://` URL", wrong_url
+)
+
+
+def _wrong_password(password: str) -> str | None:
+    return "must hold no NUL" if "\0" in password else None
+
+
+PASSWORD = _secret("text", _wrong_password)
 
 
 # Only these are named in messages: a line that is no property may be a

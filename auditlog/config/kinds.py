@@ -114,6 +114,15 @@ def _whole(given: Any) -> Any:
     return int(given) if digits else given
 
 
+def _wrong_port(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return f"must be a port {got(value)}"
+    return None if 0 < value < 2**16 else f"must be 1 to 65535 {got(value)}"
+
+
+PORT = Kind(name="port", wrong=_wrong_port, parse=_whole)
+
+
 _LONGEST = 86_400
 
 
@@ -235,9 +244,9 @@ def part(cls: type[Any]) -> Kind:
     return Kind(name=f"{cls.__name__}", wrong=wrong, part=cls)
 
 
-def parts(cls: type[Any]) -> Kind:
+def parts(cls: type[Any], *, unique: str | None = None) -> Kind:
     """
-    A list of such groups with an *id* each, no two the same.
+    A list of such groups, no two with the same *unique* attribute.
     """
 
     def wrong(value: Any) -> str | None:
@@ -246,7 +255,9 @@ def parts(cls: type[Any]) -> Kind:
         ):
             given = type(value).__name__
             return f"must be objects of {cls.__name__} only (got {given})"
-        ids = [each.id for each in value]
+        if unique is None:
+            return None
+        ids = [getattr(each, unique) for each in value]
         twice = sorted({each for each in ids if ids.count(each) > 1})
         return (
             f"has two of ID {', '.join(map(repr, twice))}" if twice else None

@@ -16,13 +16,14 @@ import attrs
 from auditlog.errors import ClusterNotFoundError
 
 from . import connections, kinds
+from .database import parameters
 from .load import load_env, load_file, load_mapping
 from .secret import Secret  # noqa: TC001 (for `get_type_hints()`)
 from .settings import about, check
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -156,16 +157,65 @@ class ClusterConfig:
         check(self)
 
 
+_HOST = kinds.text(
+    r"[^\s,@]+", "must be one host, or the folder of a socket", name="host"
+)
+
+
+@attrs.frozen(kw_only=True)
+class DatabaseHost:
+    """
+    One of several hosts of a database.
+
+    Attributes:
+        host: Its name or address, or the folder of a Unix socket.
+
+        port: Its port.
+
+    Raises:
+        ConfigError: If a value is malformed.
+
+    .. versionadded:: 0.1.0
+    """
+
+    host: str = attrs.field(metadata=about(_HOST))
+    port: int = attrs.field(default=5432, metadata=about(kinds.PORT))
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+
 @attrs.frozen(kw_only=True)
 class DatabaseConfig:
     """
     The PostgreSQL database that keeps the events.
 
+    Give a URL, or its parts, or a URL and parts that win over it.
+
     Attributes:
         url:
-            ``postgresql://user:password@host:5432/name?sslmode=require``,
-            with several hosts if need be. Special characters in user and
-            password are percent-encoded. Printed without either.
+            ``postgresql://user:password@host:5432/name?sslmode=require`` or
+            the same behind ``jdbc:``, with several hosts if need be. Special
+            characters in user and password are percent-encoded. Parameters
+            are libpq's; those of the Java driver are translated, ignored or
+            refused. Printed without user and password.
+
+        hosts: The servers, tried in this order.
+
+        host:
+            The only server; a name, an address or the folder of a Unix
+            socket.
+
+        port: The port of *host* or, without it, of all in *url*.
+
+        name: The database.
+
+        username: Who connects.
+
+        password: The password, as it is.
 
         schema:
             Name of the schema that holds the tables: letters, digits and
@@ -182,15 +232,34 @@ class DatabaseConfig:
         connection_timeout: Longest wait for a connection, in seconds.
 
     Raises:
-        ConfigError: If a value is malformed; never shows the URL.
+        ConfigError:
+            If a value is malformed, or there is neither a URL nor host, name
+            and username; never shows the URL or the password.
 
     .. versionadded:: 0.1.0
     """
 
-    url: Secret = attrs.field(
-        converter=connections.keep_secret,
+    url: Secret | None = attrs.field(
+        default=None,
+        converter=attrs.converters.optional(connections.keep_secret),
         repr=connections.show_url,
         metadata=about(connections.POSTGRES_URL),
+    )
+    hosts: tuple[DatabaseHost, ...] = attrs.field(
+        default=(),
+        converter=kinds.keep_tuple,
+        metadata=about(kinds.parts(DatabaseHost)),
+    )
+    host: str | None = attrs.field(default=None, metadata=about(_HOST))
+    port: int | None = attrs.field(default=None, metadata=about(kinds.PORT))
+    name: str | None = attrs.field(default=None, metadata=about(kinds.text()))
+    username: str | None = attrs.field(
+        default=None, repr=False, metadata=about(kinds.text())
+    )
+    password: Secret | None = attrs.field(
+        default=None,
+        converter=attrs.converters.optional(connections.keep_secret),
+        metadata=about(connections.PASSWORD),
     )
     schema: str = attrs.field(
         default="audit",
@@ -212,6 +281,45 @@ class DatabaseConfig:
         Refuse what cannot work.
         """
         check(self)
+
+    @staticmethod
+    def rules(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """
+        What is wrong with several together.
+        """
+        parts = ("hosts", "host", "port", "name", "username", "password")
+        if values.get("host") and values.get("hosts"):
+            yield "host", "must not be set beside hosts"
+        if values.get("url") is not None:
+            return
+        if not any(values.get(part) for part in parts):
+            yield "url", "must be set, or host, name and username"
+            return
+        for name in ("host", "name", "username"):
+            if not values.get(name) and not (
+                name == "host" and values.get("hosts")
+            ):
+                yield name, "must be set, because there is no url"
+
+    def parameters(self) -> dict[str, str]:
+        """
+        What libpq is told, by its own names; holds the password.
+
+        .. versionadded:: 0.1.0
+        """
+        hosts = self.hosts
+        if self.host is not None:
+            hosts = (DatabaseHost(host=self.host, port=self.port or 5432),)
+        parts = {
+            "host": ",".join(each.host for each in hosts),
+            "port": ",".join(str(each.port) for each in hosts)
+            or str(self.port or ""),
+            "dbname": self.name,
+            "user": self.username,
+            "password": self.password and self.password.reveal(),
+        }
+        url = parameters(self.url.reveal()) if self.url else {}
+        return url | {name: text for name, text in parts.items() if text}
 
 
 @attrs.frozen(kw_only=True)
@@ -276,7 +384,7 @@ class AuditLogConfig:
     clusters: tuple[ClusterConfig, ...] = attrs.field(
         default=(),
         converter=kinds.keep_tuple,
-        metadata=about(kinds.parts(ClusterConfig)),
+        metadata=about(kinds.parts(ClusterConfig, unique="id")),
     )
     publisher: PublisherConfig = attrs.field(
         default=PublisherConfig(),

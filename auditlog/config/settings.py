@@ -92,6 +92,8 @@ def mistakes(
 ) -> Iterator[str]:
     """
     What is wrong with the attributes of a *cls*; *label* names one.
+
+    A class may have a `rules` of its own, for what concerns several.
     """
     for field in fields(cls):
         wrong = _wrong(field, values)
@@ -103,6 +105,9 @@ def mistakes(
         if other and alone:
             because = f"because {label(field.name)} is"
             yield f"must be set too, {because} @ {label(other)}"
+
+    for name, wrong in getattr(cls, "rules", lambda _: ())(values):
+        yield f"{wrong} @ {label(name)}"
 
 
 def _wrong(
@@ -178,10 +183,15 @@ class Setting:
         """
         The attributes that lead to it, with *indexes* behind the lists.
         """
-        if not indexes:
-            return self.attributes
-        (index,) = indexes  # no list within a list yet
-        return (self.attributes[0], index, *self.attributes[1:])
+        left = iter(indexes)
+        steps: list[str | int] = []
+        for name, step in zip(
+            self.attributes, self.dotted.split("."), strict=True
+        ):
+            steps.append(name)
+            if step.endswith("[]"):
+                steps.append(next(left))
+        return tuple(steps)
 
     def variable(self, *indexes: int) -> str:
         """

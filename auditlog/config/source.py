@@ -5,20 +5,12 @@ What is found in one place: values, and names that are wrong.
 from __future__ import annotations
 
 import difflib
-import re
 
 from typing import Any
 
 import attrs
 
 from .settings import Path, Setting, fold, table
-
-
-# Settings that are Conduktor's too, and to come here: to ignore them would
-# connect to another database than they say.
-_NOT_YET = re.compile(
-    r"database(hosts|host|port|name|username|password)(\[|file$|$)"
-)
 
 
 @attrs.frozen
@@ -67,9 +59,7 @@ class Source:
         """
         nearest = self._nearest(key, strict=strict)
         hint = f"; did you mean {self.spell(nearest)}?" if nearest else ""
-        if not strict and _NOT_YET.match(key):
-            self.refuse("not supported yet; use database.url", where)
-        elif strict or nearest:
+        if strict or nearest:
             self.refuse(f"unknown setting{hint}", where)
 
     def spell(self, setting: Setting) -> str:

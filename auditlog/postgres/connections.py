@@ -218,17 +218,12 @@ class Connections:
         self._idle: deque[Connection] = deque()
         self._closed = False
         self._timeout = timeout
-        self._url = config.url.reveal()
         self._prepare_threshold = 5 if config.prepare else None
-        given = _parsed(self._url)
-        defaults = {
+        given = _known(config.parameters())
+        self._options: dict[str, Any] = {
             **_DEFAULTS,
             "connect_timeout": max(round(config.connection_timeout), 1),
-        }
-        self._options: dict[str, Any] = {
-            name: value
-            for name, value in defaults.items()
-            if name not in given
+            **given,
         }
         self.where = _where(given)
         tell_after_fork(self)
@@ -266,7 +261,6 @@ class Connections:
 
     def _connect(self) -> Connection:
         connection = Connection.connect(
-            self._url,
             autocommit=True,
             prepare_threshold=self._prepare_threshold,
             client_encoding="utf8",
@@ -309,12 +303,12 @@ class Connections:
             connection.close()
 
 
-def _parsed(url: str) -> dict[str, Any]:
+def _known(given: dict[str, str]) -> dict[str, Any]:
     try:
-        return conninfo_to_dict(url)
+        return conninfo_to_dict("", **given)
     except psycopg.ProgrammingError:
         # What libpq says may quote a part of the password.
-        mistake = "database.url is no PostgreSQL URL that libpq understands"
+        mistake = "database.url has a parameter that libpq does not know"
         raise ConfigError([mistake]) from None
 
 

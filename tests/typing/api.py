@@ -124,7 +124,8 @@ assert_type(AuditLogConfig.from_file(Path("audit.toml")), AuditLogConfig)
 assert_type(config.database, DatabaseConfig | None)
 assert_type(config.cluster("x"), ClusterConfig)
 if config.database:
-    assert_type(config.database.url, Secret)
+    assert_type(config.database.url, Secret | None)
+    assert_type(config.database.parameters(), dict[str, str])
 
 with AuditLogPublisher.from_config(
     config, sinks={"print": PrintSink()}, clusters=ClusterRegistry()

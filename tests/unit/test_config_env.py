@@ -255,7 +255,10 @@ def test_every_mistake_at_once():
             "unknown setting; did you mean CDK_AUDITLOGPUBLISHER_TOPICNAME?"
             " @ CDK_AUDITLOGPUBLISHER_TOPIC"
         ),
-        "must be set @ database.url (CDK_DATABASE_URL)",
+        (
+            "must be set, or host, name and username"
+            " @ database.url (CDK_DATABASE_URL)"
+        ),
         (
             "must be letters, digits and _, at most 63, and not pg_..."
             " (got '9') @ database.schema (CDK_DATABASE_SCHEMA)"
@@ -373,24 +376,46 @@ def test_unknown_names_of_ours(name, meant):
     assert f"unknown setting{hint} @ {name[:200]}" == mistake
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "CDK_DATABASE_HOST",
-        "CDK_DATABASE_HOSTS_0_HOST",
-        "CDK_DATABASE_PORT",
-        "CDK_DATABASE_NAME",
-        "CDK_DATABASE_USERNAME",
-        "CDK_DATABASE_PASSWORD",
-        "CDK_DATABASE_PASSWORD_FILE",
-    ],
-)
-def test_not_supported_yet(name):
+def test_database_by_its_parts():
     """
-    What would choose another database is refused rather than ignored.
+    As Conduktor Console has them; the password may come from a file.
     """
-    assert (f"not supported yet; use database.url @ {name}",) == mistakes(
-        CDK_DATABASE_URL="postgresql://h/db", **{name: "c4n4ry"}
+    config = AuditLogConfig.from_env(
+        {
+            "CDK_DATABASE_HOSTS_0_HOST": "a",
+            "CDK_DATABASE_HOSTS_1_HOST": "b",
+            "CDK_DATABASE_HOSTS_1_PORT": "5433",
+            "CDK_DATABASE_NAME": "audit",
+            "CDK_DATABASE_USERNAME": "me",
+            "CDK_DATABASE_PASSWORD": "p@ss/word",
+            "CDK_DATABASE_CONNECTIONTIMEOUT": "30",
+        }
+    )
+
+    assert config.database.parameters() == {
+        "host": "a,b",
+        "port": "5432,5433",
+        "dbname": "audit",
+        "user": "me",
+        "password": "p@ss/word",
+    }
+    assert "p@ss" not in repr(config)
+    assert {
+        (
+            "must be set, because there is no url @ database.name "
+            "(CDK_DATABASE_NAME)"
+        ),
+        (
+            "must be a port (got 'x') @ database.hosts[1].port "
+            "(CDK_DATABASE_HOSTS_1_PORT)"
+        ),
+        "must be set @ database.hosts[1].host (CDK_DATABASE_HOSTS_1_HOST)",
+    } == set(
+        mistakes(
+            CDK_DATABASE_HOSTS_0_HOST="a",
+            CDK_DATABASE_HOSTS_1_PORT="x",
+            CDK_DATABASE_USERNAME="me",
+        )
     )
 
 

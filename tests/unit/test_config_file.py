@@ -357,9 +357,9 @@ codec: 5
             "must be text (got int) @ database.url (in audit.yaml)",
         ),
         (
-            "database: {hosts: [{host: h}]}",
+            "database: {hosts: h}",
             (
-                "not supported yet; use database.url"
+                "must be a list of tables (got str)"
                 " @ database.hosts (in audit.yaml)"
             ),
         ),

@@ -103,15 +103,14 @@ def nested(environ):
     for each in SETTINGS:
         value = environ.get(each.variable(*[0] * each.dotted.count("[]")))
         *groups, leaf = each.dotted.split(".")
+        if value is None:
+            continue
         at = content
         for group in groups:
-            at = at.setdefault(group.removesuffix("[]"), {})
-        if value is not None:
-            at[leaf] = value
-    if content["clusters"]:
-        content["clusters"] = [content["clusters"]]
-    else:
-        del content["clusters"]
+            name = group.removesuffix("[]")
+            at = at.setdefault(name, [{}] if name != group else {})
+            at = at[0] if name != group else at
+        at[leaf] = value
     return content
 
 
@@ -201,8 +200,8 @@ special = st.text("ab1@:/?#[]%&=,4f_.", max_size=12)
 @example("postgresql://a,b:1/")
 def test_urls_read_as_postgresql_reads_them(url):
     """
-    A URL that is taken has the hosts and the database for PostgreSQL's own
-    library too that the repr shows.
+    A URL that is taken says to PostgreSQL's own library what it says here,
+    and has the hosts and the database that the repr shows.
     """
     try:
         config = DatabaseConfig(url=url)
@@ -216,6 +215,7 @@ def test_urls_read_as_postgresql_reads_them(url):
             raise
         return
 
+    assert config.parameters() == {k: v for k, v in parts.items() if v}
     hosts, _, name = repr(config).split("'")[1][13:].partition("/")
     _, _, query = url.partition("?")
     if "dbname=" not in query:
