@@ -228,9 +228,9 @@ class Sink(Protocol):
 
         Args:
             records:
-                What to store, in order. A publisher makes each record when it
-                is first looked at, and its body when that is: a sink may send
-                some while it makes the next.
+                What to store, in order: a sequence, but no list. A publisher
+                makes each record, and each body, when it is first looked at,
+                so a sink may send some while it makes the next.
 
         Raises:
             PartialWriteError: If some records are stored and others refused.

@@ -264,11 +264,11 @@ class PartialWriteError(SinkError):
         self.failed = dict(failed)
 
     def __str__(self) -> str:
-        reason = next(iter(self.failed.values()), None)
-        return (
-            f"{len(self.failed)} events refused, {len(self.stored)} stored: "
-            f"{reason}; see .failed for ids"
-        )
+        told = f"{len(self.failed)} events refused, {len(self.stored)} stored"
+        if not self.failed:
+            return f"{told}, others not decided on"
+        reason = next(iter(self.failed.values()))
+        return f"{told}: {reason}; see .failed for ids"
 
 
 class JournalError(AuditLogError):

@@ -200,15 +200,11 @@ class Buffer:
         self._batch = batch
         return batch
 
-    def start(
-        self, batch: Iterable[PendingReceipt]
-    ) -> dict[PendingReceipt, AuditEvent]:
+    def start(self, batch: Iterable[PendingReceipt]) -> list[PendingReceipt]:
         """
         Those of *batch* that are still wanted; they are at the sink now.
-
-        With their events, which a close that doesn't wait takes from them.
         """
-        wanted = {}
+        wanted = []
         waiters = []
         with self.lock:
             for receipt in batch:
@@ -218,7 +214,7 @@ class Buffer:
                     waiters += self._decide([receipt], _given_up(receipt))
                     continue
                 receipt.at_sink = True
-                wanted[receipt] = receipt.event
+                wanted.append(receipt)
         wake(waiters)
         return wanted
 

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 from auditlog.abc import Record
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
+    from auditlog._engine.receipt import PendingReceipt
     from auditlog.event import AuditEvent
+
+
+Items: TypeAlias = "dict[PendingReceipt, AuditEvent | Record]"
 
 
 class Records(Sequence[Record]):
@@ -24,20 +28,27 @@ class Records(Sequence[Record]):
     So that a sink can send some of them while it makes the next.
 
     Args:
+        receipts: Whose records, in order.
+
+        items:
+            The events. Each gives way to its record, so that what has to be
+            written again is not made again.
+
         encode: What makes an event's body.
     """
 
     def __init__(
         self,
-        events: Iterable[AuditEvent],
+        receipts: Sequence[PendingReceipt],
+        items: Items,
         encode: Callable[[AuditEvent], bytes],
     ) -> None:
+        self._receipts = receipts
+        self._items = items
         self._encode = encode
-        # An event gives way to its record.
-        self._items: list[AuditEvent | Record] = [*events]
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._receipts)
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -47,21 +58,21 @@ class Records(Sequence[Record]):
 
     def __getitem__(self, index: int | slice) -> Record | list[Record]:
         if isinstance(index, slice):
-            return [*map(self._at, range(*index.indices(len(self))))]
-        return self._at(index)
+            return [*map(self._of, self._receipts[index])]
+        return self._of(self._receipts[index])
 
     def __iter__(self) -> Iterator[Record]:
-        return map(self._at, range(len(self)))
+        return map(self._of, self._receipts)
 
     def __repr__(self) -> str:
         return f"<Records of {len(self)} events>"
 
-    def _at(self, index: int) -> Record:
-        item = self._items[index]
+    def _of(self, receipt: PendingReceipt) -> Record:
+        item = self._items[receipt]
         if isinstance(item, Record):
             return item
 
-        record = self._items[index] = Record(
+        record = self._items[receipt] = Record(
             event_id=item.event_id, body=partial(self._encode, item)
         )
         return record

@@ -22,10 +22,11 @@ from auditlog.errors import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
     from auditlog._engine.buffer import Buffer
     from auditlog._engine.receipt import PendingReceipt
+    from auditlog._engine.records import Items
     from auditlog.abc import Record, Sink
     from auditlog.event import AuditEvent
 
@@ -116,8 +117,14 @@ class Worker:
         return self._buffer.take(self._batch_events, self._batch_bytes)
 
     def _see_through(self, batch: list[PendingReceipt]) -> None:
+        # Now, as a close that doesn't wait takes the events away.
+        items: Items = {
+            receipt: event
+            for receipt in batch
+            if (event := receipt.event) is not None
+        }
         try:
-            self._patience.insist(lambda: self._try(batch))
+            self._patience.insist(lambda: self._try(batch, items))
         except BaseException as exc:  # noqa: BLE001 - whoever waits hears it
             error = SinkError(f"given up: {describe(exc)}")
             error.__cause__ = exc
@@ -129,23 +136,23 @@ class Worker:
             self._tell_refused()
             self._buffer.leave()
 
-    def _try(self, batch: list[PendingReceipt]) -> None:
+    def _try(self, batch: list[PendingReceipt], items: Items) -> None:
         """
         Write *batch*; raise only what somebody waits for another try of.
         """
         try:
-            self._write(batch)
+            self._write(batch, items)
         except Exception as exc:
             if not all(receipt.done() for receipt in batch):
                 raise
             self._failures.failed(exc)
 
-    def _write(self, batch: list[PendingReceipt]) -> None:
+    def _write(self, batch: list[PendingReceipt], items: Items) -> None:
         """
         Decide on all of *batch*, or raise what may pass.
         """
         while pending := self._buffer.start(batch):
-            records = Records(pending.values(), self._encode)
+            records = Records(pending, items, self._encode)
             try:
                 self._sink.write(records)
             except PartialWriteError as exc:
@@ -154,7 +161,7 @@ class Worker:
                     self._buffer.put_back(pending, exc, hopeless=None)
                     raise SinkError(f"nothing was decided: {exc}") from exc
             except EventRefusedError as exc:
-                self._isolate(pending, exc)
+                self._isolate(pending, items, exc)
             except Exception as exc:
                 if self._refuse_bodiless(pending, records):
                     continue
@@ -173,6 +180,8 @@ class Worker:
         """
         found = False
         for receipt, record in zip(pending, records, strict=True):
+            if receipt.done():
+                continue
             try:
                 _ = record.body
             except Exception as exc:  # noqa: BLE001 - it concerns one
@@ -194,16 +203,19 @@ class Worker:
             self._after_write()
 
     def _isolate(
-        self, pending: Collection[PendingReceipt], exc: EventRefusedError
+        self,
+        pending: list[PendingReceipt],
+        items: Items,
+        exc: EventRefusedError,
     ) -> None:
         """
         Find the event that is refused, so that it alone is given up.
         """
+        if len(pending) == 1:
+            self._refuse(pending[0], exc)
+            return
         for receipt in pending:
-            if len(pending) == 1:
-                self._refuse(receipt, exc)
-            else:
-                self._write([receipt])
+            self._write([receipt], items)
 
     def _refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
         self._refused[str(receipt.event_id)] = error

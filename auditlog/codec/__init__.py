@@ -10,7 +10,6 @@ from auditlog.errors import ConfigError
 
 from . import conduktor
 from ._cutting import MAX_BODY_BYTES
-from ._members import part_members
 from ._reading import Envelope, decode, peek
 from ._schema import json_schema
 from ._uri import event_uri
@@ -34,7 +33,6 @@ __all__ = [
     "encode",
     "event_uri",
     "json_schema",
-    "part_members",
     "peek",
     "weigh",
 ]

@@ -1,5 +1,5 @@
 """
-The members of a body, as msgspec writes them: in order, and only those set.
+The members of a body, as msgspec writes them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _ENVELOPE = ("event_id", "occurred_at")
-_FACTORY: Any = attrs.Factory
+_FACTORY: Any = attrs.Factory  # for mypy it is a function only
 _TRACING = ("correlation_id", "causation_id", "traceparent")
 
 
@@ -100,14 +100,14 @@ def _json(value: Any) -> Any:
 
 
 _actor = _writer(Actor, "type", inner="on_behalf_of")
-_change = _writer(Change, "old", "new")
+_bare_change = _writer(Change, "old", "new")
 _request = _writer(RequestContext)
 _resource = _writer(Resource, inner="parent")
 _truncation = _writer(Truncation)
 
 
-def _change_with_values(change: Change) -> Any:
-    members = _change(change)
+def _change(change: Change) -> Any:
+    members = _bare_change(change)
     members.old, members.new = _json(change.old), _json(change.new)
     return members
 
@@ -121,7 +121,7 @@ def _data(write: Callable[[AuditEvent], Any], event: AuditEvent) -> Any:
     if event.request is not None:
         members.request = _request(event.request)
     if event.changes:
-        members.changes = [*map(_change_with_values, event.changes)]
+        members.changes = [*map(_change, event.changes)]
     if event.truncated is not None:
         members.truncated = _truncation(event.truncated)
     return members
@@ -129,7 +129,7 @@ def _data(write: Callable[[AuditEvent], Any], event: AuditEvent) -> Any:
 
 _PARTS: dict[type, Callable[[Any], Any]] = {
     Actor: _actor,
-    Change: _change_with_values,
+    Change: _change,
     RequestContext: _request,
     Resource: _resource,
     Truncation: _truncation,

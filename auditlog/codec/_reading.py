@@ -28,8 +28,8 @@ from auditlog.event import (
 )
 
 from . import _uri, conduktor
-from ._data import converter
 from ._members import part_members
+from ._parts import converter
 
 
 _decode = msgspec.json.Decoder().decode

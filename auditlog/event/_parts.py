@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import enum
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -14,6 +14,10 @@ from auditlog.errors import InvalidEventError
 
 from . import _json, _text
 from ._text import are_plain
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 MAX_CHAIN = 8
@@ -316,6 +320,10 @@ class Change:
             _set(self, "replaced", replaced)
 
 
+def _tuple(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
+
+
 @attrs.frozen(kw_only=True)
 class Truncation:
     """
@@ -331,6 +339,6 @@ class Truncation:
     .. versionadded:: 0.1.0
     """
 
-    fields: tuple[str, ...]
+    fields: tuple[str, ...] = attrs.field(converter=_tuple)
     original_size: int
     sha256: str

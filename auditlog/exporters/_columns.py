@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from auditlog.codec import part_members
+from auditlog.codec._members import part_members
 from auditlog.errors import DecodingError
 from auditlog.event import JSONArray, JSONObject
 

@@ -1,8 +1,8 @@
 """
 Columns of many rows, as PostgreSQL takes arrays in binary.
 
-psycopg sends lists of anything, in any depth, and takes three times as long
-for it: 1.5 µs of the 15 µs that an event costs on its way into the table.
+psycopg sends lists of anything, in any depth, and takes three times as long:
+2.2 µs for the columns of one event, where this takes 0.7 µs.
 """
 
 from __future__ import annotations

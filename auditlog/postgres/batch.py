@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 
 _DOING = "store audit events"
-# Longest wait for a lock, for a whole batch and for a part of one.
-_PATIENT, _HASTY = "1s", "50ms"
+# Longest wait for a lock, for a whole batch and for a half of one. No longer
+# than it takes to see that two batches with the same events, in different
+# orders, wait for each other: the server itself looks after a second.
+_PATIENT, _HASTY = "200ms", "50ms"
 # Seconds in which to find what holds a batch up.
 _SEARCH = 2.0
 # Events in one statement of several: few enough that the server soon has

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from auditlog.abc import Record
 
 
-# The time is text as the server reads it, in UTC: binary, Python would take as
-# long for it as for all the rest. A named tuple would take twice as long.
+# In the order of COLUMNS; a named tuple would take twice as long. The time is
+# text as the server reads it, in UTC: binary, Python would take as long for it
+# as for all the rest.
 Row: TypeAlias = (
     "tuple[UUID, str, str, str | None, str, str, str | None, bytes]"
 )
+
+
+# Lists that psycopg knows from others, see arrays.py.
 
 
 class Texts(list["str | None"]):
@@ -52,7 +56,7 @@ COLUMNS: dict[str, Callable[[Iterable[Any]], object]] = {
     "body": Bodies,
 }
 """
-What a row holds, by name, and what makes a column of many.
+The names of a row's values, and the class of a column of them.
 """
 
 # The one form in which the codec writes a time.
@@ -125,6 +129,7 @@ def row(record: Record) -> Row:
 
 def _full(record: Record) -> Row:
     event = record.event
+    # `_value_` is `value` without a call.
     resource, actor = event.resource, event.actor
     return (
         record.event_id,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from auditlog._engine.process import park, tell_after_fork
@@ -305,7 +305,7 @@ class Connections:
 
 def _known(given: dict[str, str]) -> dict[str, Any]:
     try:
-        return conninfo_to_dict("", **given)
+        return conninfo_to_dict(make_conninfo("", **given))
     except psycopg.ProgrammingError:
         # What libpq says may quote a part of the password.
         mistake = "database.url has a parameter that libpq does not know"

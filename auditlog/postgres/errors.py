@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class LockedError(SinkUnavailableError):
     """
-    Another open transaction holds what is needed.
+    Another open transaction holds what is needed, or held it for too long.
     """
 
 
@@ -68,6 +68,7 @@ _WAYS_OUT = {
     ),
     "26000": "behind a pooler set database.prepare to false",
     "3F000": _CREATE,
+    "40P01": "it is tried again",
     "42501": "let the owner of the tables grant it",
     "42703": "the tables are not those of auditlog.postgres.schema_sql()",
     "42710": _OTHERS,
@@ -77,7 +78,6 @@ _WAYS_OUT = {
     "42P07": _OTHERS,
     "53100": "free disk space on the server",
     "53300": "close other connections or raise max_connections",
-    "40P01": "it is tried again",
     "55P03": "it is tried again; end the transaction that holds it",
 }
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from contextlib import closing
 from traceback import format_exception
 
 import psycopg
 import pytest
 
-from auditlog.config import AuditLogConfig, DatabaseConfig
+from auditlog.config import AuditLogConfig, DatabaseConfig, DatabaseHost
 from auditlog.errors import (
     ConfigError,
     ReadError,
@@ -27,6 +28,7 @@ from tests.postgres_tools import (
     in_thread,
     make_records,
     opened,
+    stored_ids,
 )
 
 
@@ -446,3 +448,36 @@ except ImportError as exc:
         "PostgresSink needs an extra: "
         'pip install "auditlog-publisher[postgres]"\n'
     )
+
+
+@pytest.mark.parametrize("form", ["jdbc", "parts", "parts over a URL"])
+def test_other_forms_of_an_address(database_url, form):
+    """
+    All lead to the same database.
+    """
+    given = DatabaseConfig(url=database_url).parameters()
+    parts = {
+        "hosts": (
+            DatabaseHost(host="127.0.0.1", port=1),
+            DatabaseHost(host=given["host"], port=int(given["port"])),
+        ),
+        "name": given["dbname"],
+        "username": given["user"],
+    }
+    config = {
+        "jdbc": DatabaseConfig(
+            url=f"jdbc:postgresql://{given['host']}:{given['port']}/"
+            f"{given['dbname']}?user={given['user']}"
+            "&targetServerType=preferPrimary&reWriteBatchedInserts=true"
+        ),
+        "parts": DatabaseConfig(**parts),
+        "parts over a URL": DatabaseConfig(
+            url="postgresql://nobody:pw@127.0.0.1:1/none?sslmode=disable",
+            **parts,
+        ),
+    }[form]
+
+    with closing(PostgresSink(config)) as sink:
+        sink.write(records := make_records(2))
+
+    assert {each.event_id for each in records} == stored_ids(database_url)

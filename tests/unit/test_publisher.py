@@ -302,6 +302,60 @@ class TestCodec:
         assert [True, False, True] == [r.exception() is None for r in receipts]
         assert ["1", "3"] == [e.resource.id for e in stored.events]
 
+    def test_event_given_up_by_close_is_not_refused_as_well(
+        self, sink, monkeypatch, caplog
+    ):
+        """
+        Though the codec fails on it: the sink's own trouble is told.
+        """
+
+        class Faulty:
+            def check(self, event):
+                pass
+
+            def encode(self, event):
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(codec, "codec_named", lambda _: Faulty())
+        publisher = AuditLogPublisher(sink)
+        sink.stall()
+        sink.fail(SinkUnavailableError("server away"))
+        receipt = publisher.enqueue(make_event())
+        sink.arrived.acquire(timeout=5)
+        with pytest.raises(SinkTimeoutError):
+            publisher.close(timeout=0.1)
+        sink.flow()
+        publisher.close(timeout=5)
+        publisher._thread.join(5)
+        publisher._raise_unseen()
+
+        assert isinstance(receipt.exception(), SinkTimeoutError)
+        assert "Refused for good" not in caplog.text
+
+    def test_what_is_tried_again_is_not_encoded_again(
+        self, sink, stored, monkeypatch
+    ):
+        """
+        Trouble costs no more work the longer it lasts.
+        """
+        codec_ = codec.codec_named("cloudevents")
+        encoded = []
+
+        class Counting:
+            check = codec_.check
+
+            def encode(self, event):
+                encoded.append(event)
+                return codec_.encode(event)
+
+        monkeypatch.setattr(codec, "codec_named", lambda _: Counting())
+        sink.fail(times=3)
+        with AuditLogPublisher(sink) as publisher:
+            publisher.publish(event := make_event())
+
+        assert [event] == stored.events == encoded
+        assert len(sink.batches) == 4
+
 
 class TestPublishAsync:
     def test_tasks_share_writes_and_all_are_stored(self, publisher, stored):

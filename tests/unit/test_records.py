@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from auditlog import AuditEvent, Resource, codec
+from auditlog._engine.buffer import Buffer
+from auditlog._engine.receipt import PendingReceipt
 from auditlog._engine.records import Records
 
 
@@ -20,9 +22,19 @@ def events():
     ]
 
 
+def make_records(events, encode=codec.encode):
+    buffer = Buffer(sink="x", max_events=10, max_bytes=10)
+    receipts = [
+        PendingReceipt(event, buffer, weight=1, urgent=False)
+        for event in events
+    ]
+    items = dict(zip(receipts, events, strict=True))
+    return Records(receipts, items, encode)
+
+
 @pytest.fixture
 def records(events):
-    return Records(events, codec.encode)
+    return make_records(events)
 
 
 def ids(some):
@@ -60,7 +72,7 @@ def test_record_is_made_when_it_is_looked_at(events):
     And only once.
     """
     made = []
-    records = Records(events, lambda event: made.append(event) or b"{}")
+    records = make_records(events, lambda e: made.append(e) or b"{}")
 
     assert records[1] is records[1] is [*records][1] is records[1:2][0]
     assert made == []
