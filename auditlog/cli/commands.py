@@ -5,15 +5,17 @@ The commands and their options; what they do stands in modules of their own.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from rich.console import Console
 
-from auditlog.errors import AuditLogError
+from auditlog.errors import AuditLogError, ConfigError
 
 
 FAILED = 1
@@ -57,3 +59,63 @@ def demo(output: Path) -> None:
     except (AuditLogError, OSError) as exc:
         Console(stderr=True).print(f"auditlog demo: {exc}", markup=False)
         sys.exit(FAILED)
+
+
+@auditlog.group()
+def config() -> None:
+    """
+    Look at the settings that an application here would get.
+    """
+
+
+_file = click.option(
+    "-f",
+    "--file",
+    type=click.Path(dir_okay=False),
+    help="A YAML or TOML file, read before the environment.",
+)
+
+
+@config.command()
+@_file
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(file: str | None, *, as_json: bool) -> None:
+    """
+    Print each setting with its value and where that comes from.
+
+    Secrets are masked. Exits with 1 if anything is wrong, and says what.
+    """
+    from auditlog.cli import settings  # noqa: PLC0415
+
+    try:
+        rows = settings.shown(settings.loaded(file, os.environ))
+    except (AuditLogError, OSError) as exc:
+        _fail(exc)
+    if as_json:
+        click.echo(settings.as_json(rows))
+    else:
+        Console(highlight=False).print(settings.as_table(rows), markup=False)
+
+
+@config.command()
+@_file
+def check(file: str | None) -> None:
+    """
+    Exit with 0 if the settings can be used, or list every mistake.
+
+    Nothing is connected to.
+    """
+    from auditlog.cli import settings  # noqa: PLC0415
+
+    try:
+        settings.loaded(file, os.environ)
+    except (AuditLogError, OSError) as exc:
+        _fail(exc)
+    click.echo("No mistakes.")
+
+
+def _fail(exc: Exception) -> NoReturn:
+    mistakes = exc.mistakes if isinstance(exc, ConfigError) else [str(exc)]
+    for mistake in mistakes:
+        click.echo(mistake, err=True)
+    sys.exit(FAILED)

@@ -5,7 +5,9 @@ Make a config object out of what the sources hold, or say all that is wrong.
 from __future__ import annotations
 
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
 
 from auditlog.errors import ConfigError
 
@@ -30,7 +32,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def load_env(cls: type[T], environ: Mapping[str, str]) -> T:
+@attrs.frozen
+class Loaded(Generic[T]):
+    """
+    A config, and where its values come from.
+
+    Attributes:
+        config: The object.
+
+        given: What was set, by the attributes that lead to it from *config*.
+    """
+
+    config: T
+    given: Mapping[Path, Given] = attrs.field(repr=False)
+
+
+def load_env(cls: type[T], environ: Mapping[str, str]) -> Loaded[T]:
     """
     Build *cls* from the environment and from the files that it names.
     """
@@ -49,7 +66,7 @@ def load_env(cls: type[T], environ: Mapping[str, str]) -> T:
 
 def load_file(
     cls: type[T], path: str | os.PathLike[str], environ: Mapping[str, str]
-) -> T:
+) -> Loaded[T]:
     """
     Build *cls* from a file and the environment, which wins.
     """
@@ -59,7 +76,7 @@ def load_file(
 
 def load_mapping(
     cls: type[T], content: object, environ: Mapping[str, str]
-) -> T:
+) -> Loaded[T]:
     """
     Build *cls* from a mapping and the environment, which wins.
     """
@@ -73,7 +90,7 @@ def _load_file(
     where: str,
     environ: Mapping[str, str],
     mistakes: Iterable[str],
-) -> T:
+) -> Loaded[T]:
     try:
         content = read_file(FilePath(path))
     except UnreadableError as exc:
@@ -96,7 +113,7 @@ def _load(
     *,
     mistakes: Iterable[str],
     is_file: bool = False,
-) -> T:
+) -> Loaded[T]:
     document = Document(cls, content, where, environ if is_file else None)
     environment = Environment(cls, environ)
     builder = _Builder(cls, {**document.given, **environment.given})
@@ -110,13 +127,13 @@ def _load(
     ]
     if found or config is None:
         raise ConfigError(found)
-    return config
+    return Loaded(config, builder.given)
 
 
 class _Builder:
     def __init__(self, cls: type[Any], given: Mapping[Path, Given]) -> None:
         self.mistakes: list[str] = []
-        self._given = given
+        self.given = given
         self._settings = {each.attributes: each for each in table(cls)}
 
     def build(self, cls: type[Any], at: Path) -> Any:
@@ -136,10 +153,10 @@ class _Builder:
     def _value(self, field: Attribute[Any], at: Path) -> dict[str, Any]:
         kind = of(field).kind
         if kind.part is None:
-            given = self._given.get(at)
+            given = self.given.get(at)
             return {field.name: kind.parse(given.value)} if given else {}
 
-        below = {path[len(at)] for path in self._given if _is_in(path, at)}
+        below = {path[len(at)] for path in self.given if _is_in(path, at)}
         if kind.many:
             paths = [(*at, index) for index in sorted(below)]
             built = [self.build(kind.part, path) for path in paths]
@@ -155,7 +172,7 @@ class _Builder:
             return ".".join(names)
 
         indexes = [step for step in at if isinstance(step, int)]
-        given = self._given.get(at)
+        given = self.given.get(at)
         where = given.where if given else setting.variable(*indexes)
         return f"{setting.spell(*indexes)} ({where})"
 

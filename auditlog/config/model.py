@@ -428,7 +428,8 @@ class AuditLogConfig:
                 If the file is YAML and PyYAML is not installed, or there is a
                 file of variables and python-dotenv is not.
         """
-        return load_env(cls, os.environ if environ is None else environ)
+        given = os.environ if environ is None else environ
+        return load_env(cls, given).config
 
     @classmethod
     def from_file(
@@ -457,7 +458,8 @@ class AuditLogConfig:
             MissingExtraError:
                 If the file is YAML and PyYAML is not installed.
         """
-        return load_file(cls, path, os.environ if environ is None else environ)
+        given = os.environ if environ is None else environ
+        return load_file(cls, path, given).config
 
     @classmethod
     def from_mapping(
@@ -479,7 +481,7 @@ class AuditLogConfig:
         Raises:
             ConfigError: If anything is wrong, with all that is.
         """
-        return load_mapping(cls, mapping, environ)
+        return load_mapping(cls, mapping, environ).config
 
     def cluster(self, id: str) -> ClusterConfig:  # noqa: A002
         """
