@@ -14,6 +14,7 @@ import attrs
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import TopicPartition as Place
 
+from auditlog import AuditEvent, Resource
 from auditlog.config import ClusterConfig
 from auditlog.testing.contracts import make_record
 
@@ -23,6 +24,22 @@ THREADS = (
     "auditlog-discarded",
     "kafka-io-auditlog",
 )
+
+
+CLUSTER = "my-kafka-cluster"
+
+
+def make_event(n=0, **changes):
+    """
+    A topic of that number was created.
+    """
+    return AuditEvent(
+        **{
+            "event_type": "Kafka.Topic.Create",
+            "resource": Resource(type="topic", id=str(n)),
+            **changes,
+        }
+    )
 
 
 def cluster_at(address, id="prod"):  # noqa: A002

@@ -94,7 +94,7 @@ def show(file: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(settings.as_json(rows))
     else:
-        Console(highlight=False).print(settings.as_table(rows), markup=False)
+        Console().print(settings.as_table(rows))
 
 
 @config.command()

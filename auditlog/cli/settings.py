@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from rich.table import Table
+from rich.text import Text
 
 from auditlog.config import AuditLogConfig, Secret
 from auditlog.config.load import load_env, load_file
@@ -56,15 +57,15 @@ def loaded(
     return load_file(AuditLogConfig, path, environ)
 
 
-def shown(loaded: Loaded[AuditLogConfig]) -> Iterator[Shown]:
+def shown(found: Loaded[AuditLogConfig]) -> Iterator[Shown]:
     """
     All settings, with those of each cluster and host that there is.
     """
     for setting in table(AuditLogConfig):
-        for path, indexes, value in _values(setting, loaded.config):
+        for path, indexes, value in _values(setting, found.config):
             if len(indexes) < setting.dotted.count("[]"):
                 continue  # of a group that is not set
-            given = loaded.given.get(path)
+            given = found.given.get(path)
             yield Shown(
                 setting.spell(*indexes),
                 _text(setting, value),
@@ -117,7 +118,9 @@ def as_table(settings: Iterator[Shown]) -> Table:
         made.add_column(name, overflow="fold")
     for each in settings:
         dim = "dim" if each.source == "default" else ""
-        made.add_row(each.setting, each.value or "", each.source, style=dim)
+        # Text, as strings may hold what rich takes for markup.
+        cells = (each.setting, each.value or "", each.source)
+        made.add_row(*map(Text, cells), style=dim)
     return made
 
 

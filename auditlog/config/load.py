@@ -142,11 +142,18 @@ class _Builder:
         """
         before = len(self.mistakes)
         values: dict[str, Any] = {}
+        broken: list[str] = []
         for field in fields(cls):
+            known = len(self.mistakes)
             values |= self._value(field, (*at, field.name))
+            if len(self.mistakes) > known:
+                broken.append(field.name)
 
         self.mistakes += find_mistakes(
-            cls, values, lambda name: self._label((*at, name))
+            cls,
+            values,
+            lambda name: self._label((*at, name)),
+            broken=broken,
         )
         return None if len(self.mistakes) > before else cls(**values)
 

@@ -209,7 +209,9 @@ class DatabaseConfig:
             The only server; a name, an address or the folder of a Unix
             socket.
 
-        port: The port of *host* or, without it, of all in *url*.
+        port:
+            The port of *host*, by default that of *url*; without *host*, of
+            all servers in *url*.
 
         name: The database.
 
@@ -283,13 +285,14 @@ class DatabaseConfig:
         check(self)
 
     @staticmethod
-    def rules(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def _rules(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """
         What is wrong with several together.
         """
         parts = ("hosts", "host", "port", "name", "username", "password")
-        if values.get("host") and values.get("hosts"):
-            yield "host", "must not be set beside hosts"
+        for name in ("host", "port"):
+            if values.get(name) and values.get("hosts"):
+                yield name, "must not be set beside hosts"
         if values.get("url") is not None:
             return
         if not any(values.get(part) for part in parts):
@@ -307,19 +310,28 @@ class DatabaseConfig:
 
         .. versionadded:: 0.1.0
         """
-        hosts = self.hosts
-        if self.host is not None:
-            hosts = (DatabaseHost(host=self.host, port=self.port or 5432),)
+        url = parameters(self.url.reveal()) if self.url else {}
+        if self.host or self.hosts:
+            url.pop("hostaddr", None)  # it would win over them
         parts = {
-            "host": ",".join(each.host for each in hosts),
-            "port": ",".join(str(each.port) for each in hosts)
-            or str(self.port or ""),
+            **self._servers(url.get("port", "")),
             "dbname": self.name,
             "user": self.username,
             "password": self.password and self.password.reveal(),
         }
-        url = parameters(self.url.reveal()) if self.url else {}
         return url | {name: text for name, text in parts.items() if text}
+
+    def _servers(self, url_port: str) -> dict[str, str]:
+        if self.hosts:
+            return {
+                "host": ",".join(each.host for each in self.hosts),
+                "port": ",".join(str(each.port) for each in self.hosts),
+            }
+        if self.host is None:
+            return {"port": str(self.port or "")}
+        # Those of several servers are none of this one's.
+        port = url_port if url_port.isdigit() else "5432"
+        return {"host": self.host, "port": str(self.port or port)}
 
 
 @attrs.frozen(kw_only=True)

@@ -88,12 +88,21 @@ def check(config: Any) -> None:
 
 
 def mistakes(
-    cls: type[Any], values: Mapping[str, Any], label: Callable[[str], str]
+    cls: type[Any],
+    values: Mapping[str, Any],
+    label: Callable[[str], str],
+    *,
+    broken: Iterable[str] = (),
 ) -> Iterator[str]:
     """
-    What is wrong with the attributes of a *cls*; *label* names one.
+    What is wrong with the attributes of a *cls*.
 
-    A class may have a `rules` of its own, for what concerns several.
+    A class may have `_rules` of its own, for what concerns several.
+
+    Args:
+        label: Names one of them.
+
+        broken: Those that are set, to groups that can't be built.
     """
     for field in fields(cls):
         wrong = _wrong(field, values)
@@ -106,7 +115,8 @@ def mistakes(
             because = f"because {label(field.name)} is"
             yield f"must be set too, {because} @ {label(other)}"
 
-    for name, wrong in getattr(cls, "rules", lambda _: ())(values):
+    rules = getattr(cls, "_rules", lambda _: ())
+    for name, wrong in rules({**values, **dict.fromkeys(broken, True)}):
         yield f"{wrong} @ {label(name)}"
 
 

@@ -42,13 +42,14 @@ def replace_variables(
         name, default = match["name"], match["default"]
         if match["other"]:
             wrong.append(f"holds a ${{ that begins no ${{NAME}}; {_ESCAPE}")
-        elif name is None:
+            return ""
+        if name is None:
             return "$"
-        elif default is not None:
+        if default is not None:
             return environ.get(name) or default
-        elif name not in environ:
+        if name not in environ:
             shown = name if _PLAIN_NAME.fullmatch(name) else "a variable"
             wrong.append(f"needs {shown}, which is not set; {_ESCAPE}")
-        return environ.get(name or "", "")
+        return environ.get(name, "")
 
     return _DOLLAR.sub(value, text), wrong

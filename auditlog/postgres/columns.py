@@ -129,7 +129,6 @@ def row(record: Record) -> Row:
 
 def _full(record: Record) -> Row:
     event = record.event
-    # `_value_` is `value` without a call.
     resource, actor = event.resource, event.actor
     return (
         record.event_id,
@@ -137,7 +136,7 @@ def _full(record: Record) -> Row:
         event.event_type,
         None if actor is None else actor.id,
         f"{resource.type}/{resource.id}",
-        event.outcome._value_,
+        event.outcome._value_,  # `value` without a call
         event.tenant,
         record.body,
     )

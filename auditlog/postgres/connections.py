@@ -224,6 +224,7 @@ class Connections:
             **_DEFAULTS,
             "connect_timeout": max(round(config.connection_timeout), 1),
             **given,
+            "client_encoding": "utf8",  # whatever the URL says
         }
         self.where = _where(given)
         tell_after_fork(self)
@@ -263,7 +264,6 @@ class Connections:
         connection = Connection.connect(
             autocommit=True,
             prepare_threshold=self._prepare_threshold,
-            client_encoding="utf8",
             **self._options,
         )
         register_arrays(connection)

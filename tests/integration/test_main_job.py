@@ -18,7 +18,6 @@ from uuid import UUID
 import pytest
 
 from auditlog import (
-    AuditEvent,
     AuditLogConfig,
     AuditLogPublisher,
     ClusterConfig,
@@ -26,30 +25,10 @@ from auditlog import (
     EventQuery,
     KafkaReader,
     PostgresReader,
-    Resource,
 )
 from auditlog.errors import DeliveryTimeoutError
-from tests.kafka_tools import create, noise
-
-
-CLUSTER = "my-kafka-cluster"
-
-
-def make_event(n=0, **changes):
-    return AuditEvent(
-        **{
-            "event_type": "Kafka.Topic.Create",
-            "resource": Resource(type="topic", id=str(n)),
-            **changes,
-        }
-    )
-
-
-def wait_until(condition, timeout=60.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+from tests.kafka_tools import CLUSTER, create, make_event, noise
+from tests.postgres_tools import until
 
 
 @pytest.fixture
@@ -109,7 +88,7 @@ def test_unknown_cluster_is_said_and_recovers_in_order(
         with caplog.at_level(logging.ERROR, "auditlog.kafka"):
             for n in range(20):
                 publisher.publish(make_event(n))
-            wait_until(lambda: caplog.records)
+            until(lambda: caplog.records, timeout=60)
         with pytest.raises(DeliveryTimeoutError):
             publisher.wait_delivered(0.2)
         clusters.add(cluster)
@@ -190,8 +169,8 @@ def test_extra_sink_has_a_relay_of_its_own(config, clusters, cluster, topic):
         config, clusters=clusters, sinks={"broken": Broken(), "print": Print()}
     )
     publisher.publish(make_event(7))
-    wait_until(lambda: seen)
-    wait_until(lambda: publisher.relays[f"{CLUSTER}/{topic}"].delivered)
+    until(lambda: seen, timeout=60)
+    until(lambda: publisher.relays[f"{CLUSTER}/{topic}"].delivered, timeout=60)
 
     assert len(bodies(KafkaReader(cluster, topic))) == 1
     with pytest.raises(DeliveryTimeoutError, match="1 for relay 'broken'"):

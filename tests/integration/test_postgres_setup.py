@@ -26,6 +26,7 @@ from tests.postgres_tools import (
     as_role,
     execute,
     in_thread,
+    make_record,
     make_records,
     opened,
     stored_ids,
@@ -447,6 +448,23 @@ except ImportError as exc:
     assert result.stdout == (
         "PostgresSink needs an extra: "
         'pip install "auditlog-publisher[postgres]"\n'
+    )
+
+
+def test_encoding_of_the_connection_is_ours(database_url):
+    """
+    Whatever the URL asks for.
+    """
+    mark = "&" if "?" in database_url else "?"
+    url = f"{database_url}{mark}client_encoding=latin1"
+
+    with closing(PostgresSink(url)) as sink:
+        sink.write([record := make_record(tenant="Nörd ☃")])
+        (found,) = sink.read(0, 10)
+
+    assert record.body == found.body
+    assert [("Nörd ☃",)] == execute(
+        database_url, "SELECT tenant FROM audit.event"
     )
 
 

@@ -10,7 +10,6 @@ import logging
 import pytest
 
 from auditlog import (
-    AuditEvent,
     AuditLogConfig,
     AuditLogPublisher,
     ClusterConfig,
@@ -22,7 +21,6 @@ from auditlog import (
     KafkaSink,
     PostgresReader,
     PostgresSink,
-    Resource,
 )
 from auditlog.errors import (
     DeliveryTimeoutError,
@@ -32,21 +30,15 @@ from auditlog.errors import (
     SinkSetupError,
     SinkTimeoutError,
 )
-from tests.kafka_tools import create, delete, noise, produce
+from tests.kafka_tools import (
+    CLUSTER,
+    create,
+    delete,
+    make_event,
+    noise,
+    produce,
+)
 from tests.postgres_tools import execute, until
-
-
-CLUSTER = "my-kafka-cluster"
-
-
-def make_event(n=0, **changes):
-    return AuditEvent(
-        **{
-            "event_type": "Kafka.Topic.Create",
-            "resource": Resource(type="topic", id=str(n)),
-            **changes,
-        }
-    )
 
 
 def ids(reader):

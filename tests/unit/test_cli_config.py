@@ -91,6 +91,22 @@ def test_table(run, tmp_path):
     assert "c4n4ry" not in result.output
 
 
+def test_values_are_printed_as_they_are(run):
+    """
+    Nothing in them is markup.
+    """
+    result = run(
+        "show",
+        CDK_CLUSTERS_0_ID="[/]",
+        CDK_CLUSTERS_0_NAME="[red]:smile:",
+        CDK_CLUSTERS_0_BOOTSTRAPSERVERS="[fe80::1]:9092",
+    )
+
+    assert result.exit_code == 0
+    for value in ("[/]", "[red]:smile:", "[fe80::1]:9092"):
+        assert f" {value} " in result.stdout
+
+
 def test_nothing_set(run):
     """
     Settings of clusters that there are none of are left out.

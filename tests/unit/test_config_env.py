@@ -419,6 +419,22 @@ def test_database_by_its_parts():
     )
 
 
+def test_wrong_host_is_no_missing_one():
+    """
+    What is wrong is told once.
+    """
+    assert mistakes(
+        CDK_DATABASE_HOSTS_0_HOST="a b",
+        CDK_DATABASE_NAME="audit",
+        CDK_DATABASE_USERNAME="me",
+    ) == (
+        (
+            "must be one host, or the folder of a socket (got 'a b')"
+            " @ database.hosts[0].host (CDK_DATABASE_HOSTS_0_HOST)"
+        ),
+    )
+
+
 def test_names_cannot_forge_a_line():
     """
     A name with a line break stays within its line.

@@ -614,6 +614,10 @@ def test_parameters_of_a_url(url, expected):
             {"host": "c", "port": "5432", "dbname": "db"},
         ),
         (
+            {"url": "postgresql://a:6432/db?hostaddr=1.2.3.4", "host": "c"},
+            {"host": "c", "port": "6432", "dbname": "db"},
+        ),
+        (
             {"url": "postgresql://a,b/db", "port": 6432},
             {"host": "a,b", "port": "6432", "dbname": "db"},
         ),
@@ -647,6 +651,14 @@ def test_parts_of_a_database(parts, expected):
                 "hosts": (DatabaseHost(host="h"),),
             },
             ["must not be set beside hosts @ DatabaseConfig.host"],
+        ),
+        (
+            {
+                "url": "postgresql://h/db",
+                "port": 6432,
+                "hosts": (DatabaseHost(host="h"),),
+            },
+            ["must not be set beside hosts @ DatabaseConfig.port"],
         ),
         (
             {"url": "postgresql://h/db", "host": "a,b", "port": 65536},
