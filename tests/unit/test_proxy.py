@@ -54,7 +54,8 @@ class EchoServer(threading.Thread):
                 ).start()
 
     def answer(self, client):
-        with client, client.makefile("rwb") as stream, suppress(OSError):
+        # Outermost, as closing the stream writes what is left.
+        with suppress(OSError), client, client.makefile("rwb") as stream:
             for line in stream:
                 stream.write(b"re: " + line)
                 stream.flush()
