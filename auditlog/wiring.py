@@ -105,5 +105,6 @@ def _topic(
         publisher.topic_name,
         clusters=clusters,
         topic_config=publisher.topic_config,
+        properties=publisher.properties,
     )
     return {f"{publisher.cluster}/{publisher.topic_name}": sink}

@@ -6,8 +6,6 @@ Nothing here may show a value, not even a part of one.
 
 from __future__ import annotations
 
-import re
-
 from typing import TYPE_CHECKING, Any
 
 from auditlog.errors import ConfigError
@@ -19,6 +17,8 @@ from .secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .model import ClusterConfig
 
 
 def keep_secret(value: Secret | str) -> Secret:
@@ -64,54 +64,19 @@ def _wrong_password(password: str) -> str | None:
 PASSWORD = _secret("text", _wrong_password)
 
 
-# Only these are named in messages: a line that is no property may be a
-# password or a key.
-_NAMES = frozenset(
-    {
-        "aws_access_key_id",
-        "aws_secret_access_key",
-        "sasl.client.callback.handler.class",
-        "sasl.jaas.config",
-        "sasl.login.callback.handler.class",
-        "sasl.mechanism",
-        "sasl.oauthbearer.token.endpoint.url",
-        "security.protocol",
-        "ssl.endpoint.identification.algorithm",
-        "ssl.key.password",
-        "ssl.keystore.certificate.chain",
-        "ssl.keystore.key",
-        "ssl.keystore.location",
-        "ssl.keystore.password",
-        "ssl.keystore.type",
-        "ssl.truststore.certificates",
-        "ssl.truststore.location",
-        "ssl.truststore.password",
-        "ssl.truststore.type",
-    }
-)
+CLIENT_PROPERTIES = _secret("Java client properties", lambda _: None)
 
 
-def _wrong_properties(properties: str) -> str | None:
-    # A newline also comes as a backslash and an n, from files of variables.
-    lines = properties.replace("\\n", "\n").split("\n")
-    refused = [
-        _property_name(line) or f"line {number}"
-        for number, line in enumerate(map(str.strip, lines), 1)
-        if line and line[0] not in "#!" and not _is_plaintext(line)
-    ]
-    if refused:
-        return f"client properties not supported yet: {', '.join(refused)}"
-    return None
+def wrong_properties(cluster: ClusterConfig) -> tuple[str, ...]:
+    """
+    What is wrong with client properties and with the files that they name.
+    """
+    try:
+        client = cluster.client()
+        if client.tls is not None:
+            from .tls import tls_context  # noqa: PLC0415 - costs time
 
-
-def _property_name(line: str) -> str | None:
-    name = re.split(r"[=:\s]", line, maxsplit=1)[0]
-    return name if name in _NAMES else None
-
-
-def _is_plaintext(line: str) -> bool:
-    plain = r"security\.protocol\s*[=:\s]\s*plaintext"
-    return re.fullmatch(plain, line, re.IGNORECASE) is not None
-
-
-CLIENT_PROPERTIES = _secret("Java client properties", _wrong_properties)
+            tls_context(client.tls)
+    except ConfigError as exc:
+        return exc.mistakes
+    return ()

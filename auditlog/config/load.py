@@ -5,6 +5,7 @@ Make a config object out of what the sources hold, or say all that is wrong.
 from __future__ import annotations
 
 from pathlib import Path as FilePath
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
@@ -135,6 +136,8 @@ class _Builder:
         self.mistakes: list[str] = []
         self.given = given
         self._settings = {each.attributes: each for each in table(cls)}
+        self._paths: dict[int, Path] = {}  # of parts, which values keep alive
+        self._rest = SimpleNamespace()  # what there is of the last one
 
     def build(self, cls: type[Any], at: Path) -> Any:
         """
@@ -142,20 +145,27 @@ class _Builder:
         """
         before = len(self.mistakes)
         values: dict[str, Any] = {}
-        broken: list[str] = []
+        broken: dict[str, Any] = {}
         for field in fields(cls):
             known = len(self.mistakes)
             values |= self._value(field, (*at, field.name))
             if len(self.mistakes) > known:
-                broken.append(field.name)
+                broken[field.name] = values.get(field.name) or self._rest
 
         self.mistakes += find_mistakes(
             cls,
             values,
-            lambda name: self._label((*at, name)),
+            lambda name, part=None: self._label(
+                (*self._paths.get(id(part), at), name)
+            ),
             broken=broken,
         )
-        return None if len(self.mistakes) > before else cls(**values)
+        if len(self.mistakes) > before:
+            self._rest = SimpleNamespace(**values)
+            return None
+        built = cls(**values)
+        self._paths[id(built)] = at
+        return built
 
     def _value(self, field: Attribute[Any], at: Path) -> dict[str, Any]:
         kind = of(field).kind

@@ -18,12 +18,16 @@ from auditlog.errors import ClusterNotFoundError
 from . import connections, kinds
 from .database import parameters
 from .load import load_env, load_file, load_mapping
-from .secret import Secret  # noqa: TC001 (for `get_type_hints()`)
+from .secret import Secret
 from .settings import about, check
+from .topics import TOPIC_SETTINGS, topic_settings
+from .translation import client_settings
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from .client import ClientSettings
 
 
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -42,8 +46,17 @@ class TopicConfig:
             Number of copies of each partition, from 1; -1 is the broker's
             default. With 1 the loss of one broker loses the topic.
 
+        properties:
+            Settings of the topic, one a line, as in ``retention.ms=-1``;
+            for others the broker's defaults hold.
+
     Raises:
-        ConfigError: If a number is 0, below -1 or too large for Kafka.
+        ConfigError:
+            If a number is 0, below -1 or too large for Kafka, or a setting
+            is misspelt.
+
+        MissingExtraError:
+            If there are settings and javaproperties is not installed.
 
     .. versionadded:: 0.1.0
     """
@@ -55,12 +68,23 @@ class TopicConfig:
         default=1,
         metadata=about(kinds.count(2**15 - 1), name="replicationFactor"),
     )
+    properties: str = attrs.field(
+        default="", metadata=about(TOPIC_SETTINGS, own=True)
+    )
 
     def __attrs_post_init__(self) -> None:
         """
         Refuse what cannot work.
         """
         check(self)
+
+    def settings(self) -> dict[str, str]:
+        """
+        The settings by their names.
+
+        .. versionadded:: 0.1.0
+        """
+        return topic_settings(self.properties)
 
 
 _TOPIC_NAME = kinds.text(
@@ -86,6 +110,11 @@ class PublisherConfig:
 
         topic_config: How the topic is made if it does not exist.
 
+        properties:
+            Java client properties, one a line, that win over those of the
+            cluster where events are published: a login of its own, or
+            ``linger.ms=20``.
+
     Raises:
         ConfigError: If only one of both is set, or the name is no topic's.
 
@@ -102,6 +131,11 @@ class PublisherConfig:
     topic_config: TopicConfig = attrs.field(
         default=TopicConfig(),
         metadata=about(kinds.part(TopicConfig), name="topicConfig"),
+    )
+    properties: Secret | None = attrs.field(
+        default=None,
+        converter=attrs.converters.optional(connections.keep_secret),
+        metadata=about(connections.CLIENT_PROPERTIES, own=True),
     )
 
     def __attrs_post_init__(self) -> None:
@@ -125,9 +159,14 @@ class ClusterConfig:
             Addresses to begin with. Any one that answers is enough.
 
         properties:
-            Java client properties, one a line. Only
-            ``security.protocol=PLAINTEXT`` is supported yet; others are
-            refused.
+            Java client properties, one a line, as in
+            ``security.protocol=SASL_SSL``. They are translated, without
+            meaning here, or refused; only those of a cluster that is used
+            have to make sense.
+
+        ignore_untrusted_certificate:
+            Whether to take any certificate for that of the cluster: whoever
+            is on the way can then read and change everything.
 
     Raises:
         ConfigError: If a value is empty or malformed.
@@ -149,12 +188,47 @@ class ClusterConfig:
         converter=attrs.converters.optional(connections.keep_secret),
         metadata=about(connections.CLIENT_PROPERTIES),
     )
+    ignore_untrusted_certificate: bool = attrs.field(
+        default=False,
+        metadata=about(kinds.FLAG, name="ignoreUntrustedCertificate"),
+    )
 
     def __attrs_post_init__(self) -> None:
         """
         Refuse what cannot work.
         """
         check(self)
+
+    def client(self) -> ClientSettings:
+        """
+        What the properties mean.
+
+        Raises:
+            ConfigError: If they can't be used, with all that is wrong.
+
+            MissingExtraError:
+                If there are any and javaproperties is not installed.
+
+        .. versionadded:: 0.1.0
+        """
+        return client_settings(
+            self.properties,
+            ignore_untrusted=self.ignore_untrusted_certificate,
+        )
+
+    def with_properties(self, more: Secret | None) -> Self:
+        """
+        This cluster with *more* properties, which win over its own.
+
+        .. versionadded:: 0.1.0
+        """
+        if more is None:
+            return self
+        own = self.properties.reveal() if self.properties else ""
+        # The empty line ends one that would go on.
+        return attrs.evolve(
+            self, properties=Secret(f"{own}\n\n{more.reveal()}")
+        )
 
 
 _HOST = kinds.text(
@@ -420,6 +494,26 @@ class AuditLogConfig:
         Refuse what cannot work.
         """
         check(self)
+
+    @staticmethod
+    def _rules(
+        values: Mapping[str, Any],
+    ) -> Iterator[tuple[str | tuple[str, Any], str]]:
+        """
+        What is wrong with the properties of the cluster that is used.
+        """
+        publisher, clusters = values.get("publisher"), values.get("clusters")
+        used = getattr(publisher, "cluster", None)
+        more = getattr(publisher, "properties", None)
+        for each in clusters if isinstance(clusters, tuple) else ():
+            if getattr(each, "id", None) != used or used is None:
+                continue
+            wrong = connections.wrong_properties(each)
+            yield from ((("properties", each), one) for one in wrong)
+            if not wrong and isinstance(more, Secret):
+                both = each.with_properties(more)
+                wrong = connections.wrong_properties(both)
+                yield from ((("properties", publisher), one) for one in wrong)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:

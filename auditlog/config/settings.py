@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -82,7 +83,11 @@ def check(config: Any) -> None:
     """
     cls = type(config)
     values = {each.name: getattr(config, each.name) for each in fields(cls)}
-    found = list(mistakes(cls, values, lambda name: f"{cls.__name__}.{name}"))
+
+    def label(name: str, part: Any = config) -> str:
+        return f"{type(part).__name__}.{name}"
+
+    found = list(mistakes(cls, values, label))
     if found:
         raise ConfigError(found)
 
@@ -90,19 +95,20 @@ def check(config: Any) -> None:
 def mistakes(
     cls: type[Any],
     values: Mapping[str, Any],
-    label: Callable[[str], str],
+    label: Callable[..., str],
     *,
-    broken: Iterable[str] = (),
+    broken: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[str]:
     """
     What is wrong with the attributes of a *cls*.
 
-    A class may have `_rules` of its own, for what concerns several.
+    A class may have `_rules` of its own, for what concerns several: they
+    give the attribute's name, or that and the part that has it.
 
     Args:
-        label: Names one of them.
+        label: Names an attribute; of the class, or of a part of it.
 
-        broken: Those that are set, to groups that can't be built.
+        broken: What there is of those that are set and can't be built.
     """
     for field in fields(cls):
         wrong = _wrong(field, values)
@@ -116,8 +122,9 @@ def mistakes(
             yield f"must be set too, {because} @ {label(other)}"
 
     rules = getattr(cls, "_rules", lambda _: ())
-    for name, wrong in rules({**values, **dict.fromkeys(broken, True)}):
-        yield f"{wrong} @ {label(name)}"
+    for where, wrong in rules({**values, **broken}):
+        names = where if isinstance(where, tuple) else (where,)
+        yield f"{wrong} @ {label(*names)}"
 
 
 def _wrong(

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 from auditlog.errors import AuditLogError, MissingExtraError
 
 from .errors import SETUP, UnreachableError
-from .probe import why_unreachable
+from .probe import check_reachable
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
     from auditlog.config import ClusterConfig
@@ -51,16 +51,31 @@ def load_driver(what: str) -> ModuleType:
         raise MissingExtraError(what, "kafka") from exc
 
 
-def reach(cluster: ClusterConfig) -> None:
+def reach(
+    cluster: ClusterConfig, servers: Sequence[str] | None = None
+) -> None:
     """
-    Return if *cluster* answers.
+    Return if *cluster* answers and takes our login.
+
+    Args:
+        servers: Its brokers, by default those to begin with.
 
     Raises:
-        UnreachableError: If it does not, with the reason.
+        UnreachableError: If it does not answer, with the reason.
+
+        RefusedLoginError: If it refuses the login.
+
+        UntrustedError: If one side refuses the other's certificate.
+
+        ConfigError: If the cluster's properties can't be used.
     """
-    reason = why_unreachable(cluster.bootstrap_servers, CONTACT)
-    if reason is not None:
-        raise UnreachableError(reason)
+    login = load_driver("reach()").login
+    check_reachable(
+        servers or cluster.bootstrap_servers,
+        cluster.client(),
+        login,
+        CONTACT,
+    )
 
 
 def ask(cluster: ClusterConfig, question: Callable[[Admin], T]) -> T:
@@ -70,7 +85,7 @@ def ask(cluster: ClusterConfig, question: Callable[[Admin], T]) -> T:
     Raises:
         UnreachableError: If the cluster does not answer, with the reason.
 
-        Exception: What *question* raises.
+        Exception: As :func:`reach`, or what *question* raises.
     """
     driver = load_driver("ask()")
     reach(cluster)
@@ -91,10 +106,13 @@ def _check_addresses(cluster: ClusterConfig, admin: Admin) -> None:
     A client goes on to the addresses that the brokers tell it.
     """
     told = admin.addresses()
-    reason = why_unreachable(told, CONTACT) if told else None
-    if reason is not None:
+    if not told:
+        return
+    try:
+        reach(cluster, told)
+    except UnreachableError as exc:
         raise UnreachableError(
             f"{', '.join(cluster.bootstrap_servers)} answers, but says that "
-            f"the brokers are at {', '.join(told)}: {reason}; see the "
-            "brokers' advertised.listeners"
-        )
+            f"the brokers are at {', '.join(told)}: {exc}; see the brokers' "
+            "advertised.listeners"
+        ) from None

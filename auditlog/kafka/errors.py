@@ -7,6 +7,7 @@ By name and not by class, so that the table needs no driver.
 from __future__ import annotations
 
 from auditlog.errors import (
+    AuditLogError,
     SinkError,
     SinkSetupError,
     SinkTimeoutError,
@@ -29,6 +30,18 @@ class OverdueError(Exception):
 class UnreachableError(Exception):
     """
     The cluster can't be reached; its text is the reason.
+    """
+
+
+class RefusedLoginError(Exception):
+    """
+    Who we say that we are is not believed; its text is the reason.
+    """
+
+
+class UntrustedError(Exception):
+    """
+    One side does not take the other's certificate; its text is the reason.
     """
 
 
@@ -104,6 +117,28 @@ SETUP = {
 }
 
 
+_OURS: dict[type[Exception], tuple[type[SinkError], str]] = {
+    UnreachableError: (SinkUnavailableError, "Unreachable. {}"),
+    RefusedLoginError: (SinkSetupError, "Not authenticated. {}"),
+    UntrustedError: (SinkSetupError, "Not trusted. {}"),
+    AuditLogError: (SinkSetupError, "Wrong set-up. Cluster {cluster!r}: {}"),
+    TopicGoneError: (
+        SinkUnavailableError,
+        (
+            "Not found. Topic {topic!r} on cluster {cluster!r} was deleted "
+            "while in use; it is created again with the next attempt"
+        ),
+    ),
+    OverdueError: (
+        SinkTimeoutError,
+        (
+            "Timed out. Cluster {cluster!r} answers, but did not acknowledge "
+            "records of topic {topic!r} in time"
+        ),
+    ),
+}
+
+
 def name_of(error: Exception) -> str:
     """
     The name of *error*, without what it may quote.
@@ -119,25 +154,14 @@ def sink_error(error: Exception, *, cluster: str, topic: str) -> SinkError:
     if isinstance(error, SinkError):
         return error
 
-    code = name_of(error)
-    text = SETUP.get(type(error).__name__)
-    if text is not None:
-        return SinkSetupError(
-            text.format(cluster=cluster, topic=topic, code=code)
-        )
-    if isinstance(error, UnreachableError):
-        return SinkUnavailableError(f"Unreachable. {error}")
-    if isinstance(error, TopicGoneError):
-        return SinkUnavailableError(
-            f"Not found. Topic {topic!r} on cluster {cluster!r} was deleted "
-            "while in use; it is created again with the next attempt"
-        )
-    if isinstance(error, OverdueError):
-        return SinkTimeoutError(
-            f"Timed out. Cluster {cluster!r} answers, but did not "
-            f"acknowledge records of topic {topic!r} in time"
-        )
+    place = {"cluster": cluster, "topic": topic, "code": name_of(error)}
+    for kind, (ours, text) in _OURS.items():
+        if isinstance(error, kind):
+            return ours(text.format(error, **place))
+    told = SETUP.get(type(error).__name__)
+    if told is not None:
+        return SinkSetupError(told.format(**place))
     return SinkUnavailableError(
-        f"Unreachable. Cluster {cluster!r} could not store records of topic "
-        f"{topic!r} ({code})"
+        "Unreachable. Cluster {cluster!r} could not store records of topic "
+        "{topic!r} ({code})".format(**place)
     )

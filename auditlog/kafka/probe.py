@@ -1,76 +1,293 @@
 """
 Finds out why a broker can't be used, where kafka-python only times out.
+
+It does what a client does: connect, TLS, login, one question. At whichever
+of these it ends, the reason is known.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import struct
 import time
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from auditlog.config.tls import tls_context
+
+from .errors import RefusedLoginError, UnreachableError, UntrustedError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from auditlog.config.client import ClientSettings
+
+    _Reason = RefusedLoginError | UntrustedError | UnreachableError
 
 
-# Size, then Metadata, version 1, correlation id 0, no client id, no topics:
-# the smallest question that a broker answers only to whom it lets in.
-_QUESTION = struct.pack("!ihhihi", 14, 3, 1, 0, -1, 0)
+# Key and version of requests, as of the first brokers that had them.
+_METADATA = (3, 1)
+_SASL_HANDSHAKE = (17, 1)
+_SASL_AUTHENTICATE = (36, 0)
+
+_NO_SUCH_MECHANISM = 33
+_NO_LOGIN_THERE = {34, 35}  # ILLEGAL_SASL_STATE, UNSUPPORTED_VERSION
+
 _TLS_ALERT = b"\x15\x03"
+_LONGEST = 2**20
 
 
-def why_unreachable(servers: Sequence[str], timeout: float) -> str | None:
+def check_reachable(
+    servers: Sequence[str],
+    client: ClientSettings,
+    login: Callable[[ClientSettings, str], Any],
+    timeout: float,
+) -> None:
     """
-    Why none of *servers* can be used, or None if one can.
+    Return if one of *servers* can be used.
 
     Args:
         servers: ``host:port`` of each.
 
+        client: How to speak to them.
+
+        login: Makes the exchange of a login at a host.
+
         timeout: Longest wait, in seconds, for all of them together.
+
+    Raises:
+        RefusedLoginError: If one refuses the login.
+
+        UntrustedError: If one's certificate or ours is not accepted.
+
+        UnreachableError: If they can't be used for any other reason.
+
+        ConfigError: If a file, certificate or key can't be used.
     """
+    context = tls_context(client.tls) if client.tls else None
     deadline = time.monotonic() + timeout
-    reasons = []
+    reasons: list[_Reason] = []
     for left, server in enumerate(reversed(servers)):
         share = (deadline - time.monotonic()) / (len(servers) - left)
-        reason = _try(server, max(share, 0.1))
-        if reason is None:
-            return None
-        reasons.append(reason)
-    return "; ".join(reasons)
+        attempt = _Attempt(server, client, context, max(share, 0.1))
+        try:
+            attempt.make(login)
+        except (RefusedLoginError, UnreachableError, UntrustedError) as exc:
+            reasons.append(exc)
+        else:
+            return
+    raise _worst(reasons)
 
 
-def _try(server: str, timeout: float) -> str | None:
-    host, _, port = server.rpartition(":")
-    try:
-        address = (host.strip("[]"), int(port))
-        with socket.create_connection(address, timeout) as connection:
-            return _ask(connection, server)
-    except socket.gaierror as exc:
-        return f"{server} has no address (DNS: {exc.strerror})"
-    except ConnectionRefusedError:
-        return f"{server} refuses connections; no broker listens there"
-    except TimeoutError:
-        return f"{server} lets no connection through within {timeout:.1f} s"
-    except OSError as exc:
-        return f"{server}: {exc.strerror or exc}"
-    except ValueError:
-        return f"{server!r} is no host:port"
+def _worst(reasons: list[_Reason]) -> Exception:
+    # What somebody has to mend comes before what may pass.
+    kinds = (RefusedLoginError, UntrustedError, UnreachableError)
+    kind = min(map(type, reasons), key=kinds.index)
+    found: Exception = kind("; ".join(dict.fromkeys(map(str, reasons))))
+    return found
 
 
-def _ask(connection: socket.socket, server: str) -> str | None:
-    connection.sendall(_QUESTION)
-    try:
-        answer = connection.recv(8)
-    except TimeoutError:
-        return f"{server} takes connections, but does not answer"
-    except ConnectionError:
-        answer = b""
-    if not answer:
-        return f"{server} hangs up; it may expect TLS or a SASL login"
-    if answer.startswith(_TLS_ALERT):
-        return f"{server} speaks TLS; the cluster's properties do not say so"
-    if answer.startswith(b"HTTP"):
-        return f"{server} speaks HTTP, not Kafka"
-    return None
+class _Attempt:
+    """
+    One connection to one server.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        client: ClientSettings,
+        context: ssl.SSLContext | None,
+        timeout: float,
+    ) -> None:
+        self._server = server
+        self._client = client
+        self._context = context
+        self._timeout = timeout
+        self._stage = "connect"
+
+    def make(self, login: Callable[[ClientSettings, str], Any]) -> None:
+        host, _, port = self._server.rpartition(":")
+        host = host.strip("[]")
+        with contextlib.ExitStack() as stack:
+            try:
+                stream = stack.enter_context(
+                    socket.create_connection((host, int(port)), self._timeout)
+                )
+                if self._context is not None:
+                    self._stage = "tls"
+                    stream = stack.enter_context(
+                        self._context.wrap_socket(stream, server_hostname=host)
+                    )
+                if self._client.login is not None:
+                    self._stage = "login"
+                    self._log_in(stream, login(self._client, host))
+                self._stage = "ask"
+                self._ask(stream, _METADATA, struct.pack("!i", 0))
+            except OSError as exc:
+                raise self._reason(exc) from None
+
+    # Kafka's protocol
+
+    def _log_in(self, stream: socket.socket, exchange: Any) -> None:
+        assert self._client.login is not None
+        mechanism = self._client.login.mechanism
+        answer = self._ask(stream, _SASL_HANDSHAKE, _text(mechanism))
+        (code,) = struct.unpack_from("!h", answer)
+        if code == _NO_SUCH_MECHANISM:
+            raise RefusedLoginError(
+                f"{self._server} does not take SASL mechanism {mechanism} but "
+                f"{' and '.join(_texts(answer[2:]))}; change sasl.mechanism"
+            )
+        if code:
+            raise self._no_login_there()
+
+        while not exchange.is_done():
+            token = exchange.auth_bytes()
+            size = struct.pack("!i", len(token))
+            answer = self._ask(stream, _SASL_AUTHENTICATE, size + token)
+            (code,) = struct.unpack_from("!h", answer)
+            if code:
+                raise self._refused()
+            self._receive(exchange, answer)
+        if not exchange.is_authenticated():
+            raise self._refused()
+
+    def _receive(self, exchange: Any, answer: bytes) -> None:
+        (size,) = struct.unpack_from("!h", answer, 2)
+        at = 4 + max(size, 0)
+        (length,) = struct.unpack_from("!i", answer, at)
+        try:
+            exchange.receive(answer[at + 4 : at + 4 + length])
+        except (ValueError, KeyError):
+            raise self._refused() from None
+
+    def _ask(
+        self, stream: socket.socket, request: tuple[int, int], body: bytes
+    ) -> bytes:
+        """
+        The body of the answer.
+        """
+        key, version = request
+        head = struct.pack("!hhih", key, version, 0, -1)
+        stream.sendall(struct.pack("!i", len(head + body)) + head + body)
+        begin = self._receive_exactly(stream, 8)
+        size, _ = struct.unpack("!ii", begin)
+        if begin.startswith(_TLS_ALERT):
+            raise UnreachableError(
+                f"{self._server} speaks TLS, the cluster's properties do not "
+                "say so; set security.protocol to SSL or SASL_SSL"
+            )
+        if begin.startswith(b"HTTP") or not 4 <= size <= _LONGEST:  # noqa: PLR2004
+            raise UnreachableError(
+                f"{self._server} speaks something else, not Kafka; see "
+                "bootstrapServers"
+            )
+        return self._receive_exactly(stream, size - 4)
+
+    def _receive_exactly(self, stream: socket.socket, size: int) -> bytes:
+        found = b""
+        while len(found) < size:
+            more = stream.recv(size - len(found))
+            if not more:
+                # A TLS alert is shorter than the head of an answer.
+                if found.startswith(_TLS_ALERT):
+                    return found.ljust(size, b"\0")
+                raise ConnectionResetError
+            found += more
+        return found
+
+    # Reasons
+
+    def _refused(self) -> Exception:
+        assert self._client.login is not None
+        return RefusedLoginError(
+            f"{self._server} refuses the login with "
+            f"{self._client.login.mechanism}; check user and password"
+        )
+
+    def _no_login_there(self) -> Exception:
+        tls = "SSL" if self._client.tls else "PLAINTEXT"
+        return RefusedLoginError(
+            f"{self._server} has no login; set security.protocol to {tls}, "
+            "or give the port that has one"
+        )
+
+    def _reason(self, exc: OSError) -> Exception:
+        where = self._server
+        if isinstance(exc, socket.gaierror):
+            return UnreachableError(
+                f"{where} has no address (DNS: {exc.strerror})"
+            )
+        if isinstance(exc, ConnectionRefusedError):
+            return UnreachableError(
+                f"{where} refuses connections; no broker listens there"
+            )
+        if isinstance(exc, ssl.SSLError):
+            return self._tls_reason(exc)
+        if isinstance(exc, TimeoutError):
+            return UnreachableError(f"{where} {self._silence()}")
+        if isinstance(exc, ConnectionError) and self._stage != "connect":
+            return UnreachableError(f"{where} hangs up; {self._guess()}")
+        return UnreachableError(f"{where}: {exc.strerror or exc}")
+
+    def _silence(self) -> str:
+        if self._stage == "connect":
+            return f"lets no connection through within {self._timeout:.1f} s"
+        return "takes connections, but does not answer"
+
+    def _guess(self) -> str:
+        protocol = self._client.protocol
+        if protocol == "PLAINTEXT":
+            return (
+                "it may expect TLS or a SASL login: set security.protocol in "
+                "the cluster's properties"
+            )
+        return f"it may not speak {protocol}: see security.protocol"
+
+    def _tls_reason(self, exc: ssl.SSLError) -> Exception:
+        where = self._server
+        if isinstance(exc, ssl.SSLCertVerificationError):
+            return UntrustedError(
+                f"the certificate of {where} is not accepted: "
+                f"{exc.verify_message}; {_way_out(exc)}"
+            )
+        code = exc.reason or ""
+        if "ALERT" in code and ("CERT" in code or "UNKNOWN_CA" in code):
+            return UntrustedError(
+                f"{where} does not accept our certificate "
+                f"({code.partition('ALERT_')[2].lower().replace('_', ' ')}); "
+                "check ssl.keystore.key and ssl.keystore.certificate.chain"
+            )
+        return UnreachableError(
+            f"{where} speaks no TLS that we do ({code or 'it hangs up'}); see "
+            "security.protocol and the port"
+        )
+
+
+def _way_out(exc: ssl.SSLCertVerificationError) -> str:
+    said = exc.verify_message.lower()
+    if "expired" in said:
+        return "the broker needs a new one (or set this machine's clock)"
+    if "hostname" in said or "ip address" in said:
+        return (
+            "use the name that it is for in bootstrapServers, or have the "
+            "broker's certificate name this one"
+        )
+    return "put the certificate of its issuer in ssl.truststore.certificates"
+
+
+def _text(text: str) -> bytes:
+    return struct.pack("!h", len(text)) + text.encode()
+
+
+def _texts(data: bytes) -> list[str]:
+    (count,), at = struct.unpack_from("!i", data), 4
+    found = []
+    for _ in range(count):
+        (size,) = struct.unpack_from("!h", data, at)
+        found.append(data[at + 2 : at + 2 + size].decode("ascii", "replace"))
+        at += 2 + size
+    return found

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from auditlog.abc import DeadLetter, Record
+    from auditlog.config import Secret
 
     from .driver import Producer, TopicState
     from .records import Message
@@ -46,6 +47,7 @@ MAX_RECORDS = 2_000
 MAX_BYTES = 8 * 1024 * 1024
 
 CLOSING = 5.0
+DELIVERY = 30.0
 
 
 class KafkaSink:
@@ -85,13 +87,20 @@ class KafkaSink:
             ``tenant``, None, or what a callable makes of the
             :class:`auditlog.abc.Record`.
 
+        properties:
+            Java client properties that win over the cluster's, such as a
+            login of its own.
+
         delivery_timeout:
-            Longest wait for the acknowledgement of a batch, in seconds.
+            Longest wait for the acknowledgement of a batch, in seconds; by
+            default what the properties say, or else 30.
 
     Raises:
         MissingExtraError: If kafka-python is not installed.
 
-        ConfigError: If *cluster* is an ID and *clusters* isn't given.
+        ConfigError:
+            If *cluster* is an ID and *clusters* isn't given, or is one whose
+            properties can't be used.
 
         ValueError: If *key* is none of these.
 
@@ -110,10 +119,13 @@ class KafkaSink:
         key: Literal["resource", "event_id", "actor", "tenant"]
         | Callable[[Record], bytes | None]
         | None = "resource",
-        delivery_timeout: float = 30.0,
+        properties: Secret | None = None,
+        delivery_timeout: float | None = None,
     ) -> None:
         self._driver = load_driver("KafkaSink")
-        if isinstance(cluster, str) and clusters is None:
+        if isinstance(cluster, ClusterConfig):
+            cluster.with_properties(properties).client()
+        elif clusters is None:
             raise ConfigError(
                 [f"cluster {cluster!r} is an ID; give the registry 'clusters'"]
             )
@@ -122,7 +134,9 @@ class KafkaSink:
         self._clusters = clusters
         self._topic_config = topic_config or TopicConfig()
         self._writer = Writer(key)
+        self._properties = properties
         self._delivery_timeout = delivery_timeout
+        self._timeout = delivery_timeout or DELIVERY
         self._producer: Producer | None = None
         self._built_for: ClusterConfig | None = None
         self._state: TopicState | None = None
@@ -263,7 +277,7 @@ class KafkaSink:
         Find the event at fault: the one that fails alone.
         """
         producer = self._build(linger=0.0)
-        deadline = time.monotonic() + self._delivery_timeout
+        deadline = time.monotonic() + self._timeout
         try:
             for record in records:
                 message = self._writer.message(record)
@@ -310,16 +324,17 @@ class KafkaSink:
         self, messages: Iterator[Message] | list[Message]
     ) -> tuple[int, Exception | None]:
         producer = self._ready()
-        deadline = time.monotonic() + self._delivery_timeout
+        deadline = time.monotonic() + self._timeout
         return producer.deliver(messages, deadline)
 
     # The producer
 
     def _find(self) -> ClusterConfig:
-        if isinstance(self._cluster, ClusterConfig):
-            return self._cluster
-        assert self._clusters is not None
-        return self._clusters.get(self._cluster)
+        cluster = self._cluster
+        if not isinstance(cluster, ClusterConfig):
+            assert self._clusters is not None
+            cluster = self._clusters.get(cluster)
+        return cluster.with_properties(self._properties)
 
     def _ready(self) -> Producer:
         """
@@ -339,7 +354,11 @@ class KafkaSink:
         Have the topic, or a true reason why not.
         """
         try:
-            self._state, created = ask(
+            said = cluster.client().producer.get("delivery.timeout.ms")
+            self._timeout = self._delivery_timeout or (
+                int(said) / 1000 if said else DELIVERY
+            )
+            self._state = ask(
                 cluster,
                 lambda admin: topics.ensure(
                     admin, self.topic, self._topic_config, cluster=cluster.id
@@ -347,8 +366,7 @@ class KafkaSink:
             )
         except Exception as exc:
             raise self._explain(exc, look=False) from exc
-        if not created:
-            self._warn()
+        self._warn()
 
     def _warn(self) -> None:
         state = self._state
@@ -366,16 +384,14 @@ class KafkaSink:
         self._warned = found
 
     def _build(self, **settings: float) -> Producer:
-        limit = topics.max_message_bytes(self._state)
-        size = self._driver.BATCH_BYTES
         try:
             producer: Producer = self._driver.Producer(
                 self._find(),
                 self.topic,
                 timeout=CONTACT,
-                delivery_timeout=self._delivery_timeout,
+                delivery_timeout=self._timeout,
                 # A batch that is too large would be split, again and again.
-                batch_bytes=min(size, limit or size),
+                largest_batch=topics.max_message_bytes(self._state),
                 **settings,
             )
         except Exception as exc:

@@ -29,6 +29,9 @@ _WAYS_OUT = {
     "ClusterAuthorizationFailedError": (
         "grant the ACL Create on the topic, or create it beforehand"
     ),
+    "InvalidConfigurationError": (
+        "correct audit_log_publisher.topicConfig.properties"
+    ),
     "PolicyViolationError": (
         "ask who runs the cluster, or create it beforehand"
     ),
@@ -40,13 +43,12 @@ _WAYS_OUT = {
 
 def ensure(
     admin: Admin, topic: str, config: TopicConfig, *, cluster: str
-) -> tuple[TopicState | None, bool]:
+) -> TopicState | None:
     """
     Create *topic* unless it exists.
 
     Returns:
-        How the topic is, as far as that may be seen, and whether it was
-        created now.
+        How the topic is, as far as that may be seen.
 
     Raises:
         SinkSetupError: If it can't be created, with the reason.
@@ -55,16 +57,17 @@ def ensure(
     """
     state = admin.topic(topic)
     if state is not None:
-        return state, False
+        return state
 
     refused = admin.create(
         topic,
         partitions=config.partition,
         replication_factor=config.replication_factor,
+        config=config.settings(),
     )
     if refused is not None and name_of(refused[0]) != "TOPIC_ALREADY_EXISTS":
         raise _not_created(topic, config, cluster, *refused) from refused[0]
-    return admin.topic(topic), refused is None
+    return admin.topic(topic)
 
 
 def _not_created(
@@ -98,6 +101,9 @@ def differences(state: TopicState, config: TopicConfig) -> Iterator[str]:
     wanted = config.replication_factor
     if wanted not in {-1, state.replication_factor}:
         yield f"replication factor {state.replication_factor} and not {wanted}"
+    for name, value in config.settings().items():
+        if state.config.get(name, value) != value:
+            yield f"{name} {state.config[name]} and not {value}"
     if is_compacted(state):
         yield (
             "cleanup.policy "

@@ -501,8 +501,20 @@ def strict_broker():
 @pytest.mark.parametrize(
     ("listener", "reason"),
     [
-        ("tls", "speaks TLS; the cluster's properties do not say so"),
-        ("sasl", "hangs up; it may expect TLS or a SASL login"),
+        (
+            "tls",
+            (
+                "speaks TLS, the cluster's properties do not say so; set "
+                "security.protocol to SSL or SASL_SSL"
+            ),
+        ),
+        (
+            "sasl",
+            (
+                "hangs up; it may expect TLS or a SASL login: set "
+                "security.protocol in the cluster's properties"
+            ),
+        ),
     ],
 )
 def test_listener_that_wants_more_is_named(

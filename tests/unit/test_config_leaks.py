@@ -39,7 +39,12 @@ NAMES = sorted(
     }
 )
 SECRET = sorted(
-    name for name in NAMES if name.endswith(("DATABASE_URL", "PROPERTIES"))
+    {
+        name(*[0] * each.dotted.count("[]"))
+        for each in SETTINGS
+        for name in (each.variable, each.own_variable)
+        if "Secret" in str(each.field.type)
+    }
 )
 
 texts = st.text(
@@ -66,6 +71,29 @@ secrets = st.one_of(
         texts,
         st.just(CANARY),
         texts,
+    ),
+    st.builds(
+        "security.protocol={}\nsasl.mechanism={}\nsasl.jaas.config={} "
+        "required username={} password={}{};{}\n{}={}".format,
+        st.sampled_from(["SASL_SSL", "SASL_PLAINTEXT", CANARY]),
+        st.sampled_from(["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER", CANARY]),
+        st.sampled_from(["a.PlainLoginModule", "x.Scram", CANARY]),
+        texts,
+        st.just(CANARY),
+        texts,
+        texts,
+        st.sampled_from(
+            [
+                "ssl.key.password",
+                "ssl.truststore.location",
+                "ssl.keystore.certificate.chain",
+                "ssl.keystore.location",
+                "sasl.oauthbearer.token.endpoint.url",
+                "linger.ms",
+                CANARY,
+            ]
+        ),
+        st.sampled_from(["", CANARY, f"https://{CANARY}@h/", "/dev/null"]),
     ),
 )
 
@@ -123,11 +151,18 @@ def ways(environ):
     yield lambda: AuditLogConfig.from_mapping(content)
     yield lambda: AuditLogConfig.from_mapping(content, environ)
     yield lambda: DatabaseConfig(url=environ.get("CDK_DATABASE_URL", ""))
-    yield lambda: ClusterConfig(
-        id="a",
-        bootstrap_servers="h:1",
-        properties=environ.get("CDK_CLUSTERS_0_PROPERTIES", ""),
+    yield lambda: understood(environ.get("CDK_CLUSTERS_0_PROPERTIES", ""))
+
+
+def understood(properties):
+    """
+    A cluster whose properties were looked at.
+    """
+    cluster = ClusterConfig(
+        id="a", bootstrap_servers="h:1", properties=properties
     )
+    repr(cluster.client())
+    return cluster
 
 
 VALID = {
@@ -136,7 +171,11 @@ VALID = {
     "CDK_CLUSTERS_0_ID": "a",
     "CDK_CLUSTERS_0_BOOTSTRAPSERVERS": "h:1",
     "CDK_DATABASE_URL": f"postgresql://u:{CANARY}@h/db?password={CANARY}",
-    "CDK_CLUSTERS_0_PROPERTIES": f"# {CANARY}",
+    "CDK_CLUSTERS_0_PROPERTIES": (
+        f"# {CANARY}\nsecurity.protocol=SASL_SSL\nsasl.mechanism=PLAIN\n"
+        f"sasl.jaas.config=x.PlainLoginModule required username='{CANARY}' "
+        f"password='{CANARY}';"
+    ),
 }
 
 
@@ -158,12 +197,23 @@ def test_secrets_never_shown(name, secret, other):
     hangs on the error, whatever else is wrong.
     """
     environ = {name: secret, "AUDITLOG_RELAY_RUN": "maybe" if other else "1"}
-    if "CLUSTERS" in name:
+    if name.endswith("PROPERTIES"):
         environ |= {
             "CDK_CLUSTERS_0_ID": "a",
             "CDK_CLUSTERS_0_BOOTSTRAPSERVERS": "h:1",
+            "CDK_AUDITLOGPUBLISHER_CLUSTER": "a",
+            "CDK_AUDITLOGPUBLISHER_TOPICNAME": "t",
         }
-    documented = name.replace("AUDITLOG_", "CDK_")
+    if name.endswith("PASSWORD"):
+        environ |= {
+            "CDK_DATABASE_HOST": "h",
+            "CDK_DATABASE_NAME": "d",
+            "CDK_DATABASE_USERNAME": "u",
+        }
+    documented = name.replace("AUDITLOG_PUBLISHER", "CDK_AUDITLOGPUBLISHER")
+    documented = documented.replace("AUDITLOG_", "CDK_")
+    if documented not in NAMES:
+        documented = name
 
     for way in ways({**environ, documented: secret}):
         for shown in everything_shown(way):

@@ -346,31 +346,6 @@ def test_properties(properties):
     assert properties == config.properties.reveal()
 
 
-@pytest.mark.parametrize(
-    ("properties", "refused"),
-    [
-        ("security.protocol=SASL_SSL", "security.protocol"),
-        ("security.protocol", "security.protocol"),
-        (
-            "security.protocol=SSL\\nssl.keystore.key=k\nhunter2",
-            "security.protocol, ssl.keystore.key, line 3",
-        ),
-        ("# x\n hunter2=hunter2", "line 2"),
-        ("sasl.mechanism=PLAIN", "sasl.mechanism"),
-    ],
-)
-def test_properties_refused(properties, refused):
-    """
-    Others are refused by their name if it is a known one, else by line.
-    """
-    assert (
-        (
-            f"client properties not supported yet: {refused}"
-            " @ ClusterConfig.properties"
-        ),
-    ) == mistakes(cluster, properties=properties)
-
-
 def test_every_mistake_at_once():
     """
     One look finds all that is wrong with an object.

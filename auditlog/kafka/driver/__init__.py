@@ -1,9 +1,9 @@
 """
 What is kafka-python's own: nothing else in this package imports it.
 
-Another driver would have to provide :class:`Producer`, :class:`Admin` and
-:class:`Consumer`, each with what they have here. Errors go out as they are;
-`errors.py` knows them by name.
+Another driver would have to provide :class:`Producer`, :class:`Admin`,
+:class:`Consumer` and :func:`login`, each with what they have here. Errors go
+out as they are; `errors.py` knows them by name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from ._admin import Admin, TopicState
 from ._consumer import Consumer
 from ._producer import BATCH_BYTES, LINGER, Producer
+from ._security import login
 
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "Consumer",
     "Producer",
     "TopicState",
+    "login",
 ]

@@ -125,7 +125,12 @@ class Admin:
         return {key: entry["value"] for key, entry in entries.items()}
 
     def create(
-        self, name: str, *, partitions: int, replication_factor: int
+        self,
+        name: str,
+        *,
+        partitions: int,
+        replication_factor: int,
+        config: Mapping[str, str],
     ) -> tuple[Exception, str] | None:
         """
         Create a topic, with -1 for the broker's default, and wait for it.
@@ -136,6 +141,7 @@ class Admin:
         topic = {
             "num_partitions": partitions,
             "replication_factor": replication_factor,
+            "configs": dict(config),
         }
         answer = self._client.create_topics({name: topic}, raise_errors=False)
         (result,) = answer["topics"]

@@ -14,6 +14,8 @@ from kafka.net.inet import KafkaNetSocket
 
 from auditlog.kafka.quiet import CLIENT_ID, hush, ours
 
+from ._security import security
+
 
 if TYPE_CHECKING:
     import socket
@@ -50,6 +52,7 @@ def connect(
                 client_id=CLIENT_ID,
                 reconnect_backoff_max_ms=2000,
                 kafka_client=client,
+                **security(cluster.client()),
                 **settings,
             )
     except BaseException:

@@ -52,11 +52,11 @@ class Producer:
     Args:
         timeout: Longest wait for a first answer, in seconds.
 
-        linger: Seconds that a batch may wait for more.
-
-        batch_bytes: Size of a batch, uncompressed.
-
         delivery_timeout: Longest time to a record's acknowledgement.
+
+        linger: Seconds that a batch may wait for more, whatever else is said.
+
+        largest_batch: The bytes of a batch that are not to be exceeded.
     """
 
     def __init__(
@@ -66,11 +66,13 @@ class Producer:
         *,
         timeout: float,
         delivery_timeout: float,
-        linger: float = LINGER,
-        batch_bytes: int = BATCH_BYTES,
+        linger: float | None = None,
+        largest_batch: int | None = None,
     ) -> None:
         self._topic = topic
         self._failure: Exception | None = None
+        tuned = _tuned(cluster, linger, largest_batch)
+        last = max(delivery_timeout, tuned["request_timeout_ms"] / 1000)
         self._producer, self._metadata = connect(
             cluster,
             KafkaProducer,
@@ -79,18 +81,10 @@ class Producer:
             # Explicit: implied, it is switched off by settings that conflict.
             enable_idempotence=True,
             acks="all",
-            compression_type="gzip",
-            batch_size=batch_bytes,
-            linger_ms=int(linger * 1000),
-            max_in_flight_requests_per_connection=5,
-            max_request_size=_MAX_REQUEST_BYTES,
             max_block_ms=int(MAX_BLOCK * 1000),
-            request_timeout_ms=int(REQUEST_TIMEOUT * 1000),
-            delivery_timeout_ms=int(
-                (max(delivery_timeout, REQUEST_TIMEOUT) + _LATER) * 1000
-            ),
             partitioner=_Partitioner(),
             metrics_enabled=False,
+            **{**tuned, "delivery_timeout_ms": int((last + _LATER) * 1000)},
         )
 
     def deliver(
@@ -186,6 +180,31 @@ class Producer:
         """
         self._producer._unregister_cleanup()  # noqa: SLF001
         self._producer._closed = True  # noqa: SLF001
+
+
+def _tuned(
+    cluster: ClusterConfig, linger: float | None, largest_batch: int | None
+) -> dict[str, Any]:
+    """
+    What the cluster's properties may say otherwise.
+    """
+    wanted = cluster.client().producer
+    found: dict[str, Any] = {
+        "batch_size": BATCH_BYTES,
+        "compression_type": "gzip",
+        "linger_ms": int(LINGER * 1000),
+        "max_in_flight_requests_per_connection": 5,
+        "max_request_size": _MAX_REQUEST_BYTES,
+        "request_timeout_ms": int(REQUEST_TIMEOUT * 1000),
+        **{name.replace(".", "_"): each for name, each in wanted.items()},
+    }
+    if linger is not None:
+        found["linger_ms"] = int(linger * 1000)
+    if largest_batch is not None:
+        found["batch_size"] = min(found["batch_size"], largest_batch)
+    if found["compression_type"] == "none":
+        found["compression_type"] = None
+    return found
 
 
 class _Partitioner(StickyPartitioner):  # type: ignore[misc]
