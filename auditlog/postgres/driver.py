@@ -4,14 +4,65 @@ The way to psycopg, which is loaded when the first object is built.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from auditlog.config import DatabaseConfig
-from auditlog.errors import ConfigError, MissingExtraError
+from auditlog.errors import (
+    ConfigError,
+    EventRefusedError,
+    MissingExtraError,
+    SinkSetupError,
+)
 
 
 if TYPE_CHECKING:
-    from .connections import Connections
+    from collections.abc import Iterator
+
+    from .connections import Connection, Connections
+
+
+# Longest wait for an answer to who looks after the tables, in seconds.
+_PATIENCE = 60.0
+
+
+class Lent(NamedTuple):
+    """
+    A connection for one piece of work.
+
+    Attributes:
+        connection: The connection.
+
+        schema: Where the tables are.
+
+        where: Which database it is, for messages.
+    """
+
+    connection: Connection
+    schema: str
+    where: str
+
+
+@contextmanager
+def lend(
+    what: str, database: DatabaseConfig | str, doing: str
+) -> Iterator[Lent]:
+    """
+    A connection for the time of the block, to do *doing*.
+
+    Raises:
+        MissingExtraError: If psycopg isn't installed; *what* needs it.
+
+        ConfigError: As for `connections`.
+
+        SinkError: For any error of the driver.
+    """
+    config, lender = connections(what, database, timeout=_PATIENCE)
+    try:
+        with closing(lender), lender.lend(doing) as connection:
+            yield Lent(connection, config.schema, lender.where)
+    except EventRefusedError as exc:  # no event is at fault here
+        raise SinkSetupError(str(exc)) from exc.__cause__
 
 
 def connections(

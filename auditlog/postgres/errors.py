@@ -7,6 +7,7 @@ parameters or a value: those stay in ``__cause__``.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from auditlog.errors import (
@@ -18,6 +19,8 @@ from auditlog.errors import (
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import psycopg
 
 
@@ -55,7 +58,10 @@ _KINDS: dict[str, type[SinkError]] = {
 # What the server says of these classes holds names and numbers, no values.
 _QUOTABLE = {"08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58"}
 
-_CREATE = "create the tables with the SQL of auditlog.postgres.schema_sql()"
+_CREATE = (
+    "create the tables with auditlog db init, or with the SQL of "
+    "auditlog.postgres.schema_sql()"
+)
 _OTHERS = "the schema holds tables of others; name another in database.schema"
 _WAYS_OUT = {
     "23505": (
@@ -69,7 +75,10 @@ _WAYS_OUT = {
     "26000": "behind a pooler set database.prepare to false",
     "3F000": _CREATE,
     "40P01": "it is tried again",
-    "42501": "let the owner of the tables grant it",
+    "42501": (
+        "let the owner of the tables give this role what it lacks, with "
+        "auditlog db grant"
+    ),
     "42703": "the tables are not those of auditlog.postgres.schema_sql()",
     "42710": _OTHERS,
     "42723": _OTHERS,
@@ -82,16 +91,35 @@ _WAYS_OUT = {
 }
 
 # A server that refuses a connection gives libpq no SQLSTATE, only a sentence.
-_REFUSALS = (
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "is not permitted to log in",
-    "permission denied for database",
-    '" does not exist',
-    "certificate",
-    "server does not support SSL",
-)
+# The first that it holds says the way out, if there is one to say.
+_REFUSALS = {
+    "authentication failed": "see to database.username and database.password",
+    "no password supplied": "set database.password",
+    "no pg_hba.conf entry": (
+        "allow this role, database and host in the server's pg_hba.conf"
+    ),
+    "is not permitted to log in": "let somebody give the role LOGIN",
+    "permission denied for database": (
+        "let the owner of the database grant CONNECT on it, as auditlog db "
+        "grant does"
+    ),
+    "certificate verify failed": (
+        "name the file of the CA that signed the server's certificate with "
+        "sslrootcert in database.url"
+    ),
+    "does not match host name": (
+        "connect by a name that stands in the server's certificate"
+    ),
+    "certificate required": (
+        "name the files of a client certificate and its key with sslcert and "
+        "sslkey in database.url"
+    ),
+    "server does not support SSL": (
+        "switch SSL on in the server, or choose another sslmode"
+    ),
+    '" does not exist': "",
+    "certificate": "",
+}
 
 
 def translate(exc: psycopg.Error, what: str) -> SinkError:
@@ -114,6 +142,25 @@ def translate(exc: psycopg.Error, what: str) -> SinkError:
     state = exc.sqlstate
     kind = _KINDS.get(state) or _KINDS.get(state[:2]) or SinkSetupError
     return kind(f"{what}: {_reason(exc, state)}{_way_out(state)}")
+
+
+@contextmanager
+def owner_needed(doing: str, way_out: str) -> Iterator[None]:
+    """
+    Say *way_out* where a role may not do what only an owner may.
+
+    Raises:
+        SinkSetupError: In place of psycopg's InsufficientPrivilege.
+    """
+    from psycopg.errors import (  # noqa: PLC0415 - loaded by who connected
+        InsufficientPrivilege,
+    )
+
+    try:
+        yield
+    except InsufficientPrivilege as exc:
+        reason = _reason(exc, "42501")
+        raise SinkSetupError(f"can't {doing}: {reason}; {way_out}") from exc
 
 
 def _reason(exc: psycopg.Error, state: str) -> str:
@@ -142,7 +189,8 @@ def _of_driver(exc: psycopg.Error, what: str) -> SinkError:
         return EventRefusedError(f"{what}: a value has no form there")
     if isinstance(exc, (OperationalError, InterfaceError)):
         said = " ".join(str(exc).split())
-        refused = any(text in said for text in _REFUSALS)
-        kind = SinkSetupError if refused else SinkUnavailableError
-        return kind(f"{what}: {said or type(exc).__name__}")
+        ways = [way for text, way in _REFUSALS.items() if text in said]
+        kind = SinkSetupError if ways else SinkUnavailableError
+        way_out = f"; {ways[0]}" if ways and ways[0] else ""
+        return kind(f"{what}: {said or type(exc).__name__}{way_out}")
     return SinkSetupError(f"{what}: {type(exc).__name__}")

@@ -57,6 +57,23 @@ def statements(schema: str) -> dict[str, str]:
     }
 
 
+def known_objects() -> dict[str, str]:
+    """
+    What a schema of this version consists of; see *objects* in queries.sql.
+    """
+    lines = _file("objects.txt").splitlines()
+    pairs = (each.partition(" = ") for each in lines if each)
+    return {name: definition for name, _, definition in pairs}
+
+
+def migration_sql(version: int, schema: str) -> str:
+    """
+    The SQL that makes *version* out of the one before.
+    """
+    text = _file(f"upgrade_{version:02}.sql")
+    return text.replace("{schema}", _quoted(schema))
+
+
 def _file(name: str) -> str:
     return files(__package__).joinpath("sql", name).read_text("utf-8")
 

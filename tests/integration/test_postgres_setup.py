@@ -304,51 +304,6 @@ def test_role_without_permission(database_url):
         PostgresSink(config).write(make_records(1))
 
 
-def test_least_permissions_that_suffice(database_url):
-    """
-    The three roles of the how-to: one writes, one relays, one reads.
-    """
-    owner = PostgresSink(database_url)
-    owner.write(make_records(2))
-    tail = database_url[-12:]
-    usage = "USAGE ON SCHEMA audit", "SELECT ON audit.schema_version"
-    writer = as_role(
-        database_url,
-        f"writer_{tail}",
-        *usage,
-        "INSERT, SELECT ON audit.event",
-        "USAGE ON SEQUENCE audit.event_seq",
-    )
-    relay = as_role(
-        database_url,
-        f"relay_{tail}",
-        *usage,
-        "SELECT ON audit.event",
-        "SELECT ON SEQUENCE audit.event_seq",
-        "SELECT, INSERT ON audit.entry",
-        "SELECT, UPDATE ON audit.tree",
-        "SELECT, INSERT, UPDATE ON audit.delivery, audit.dead_letter",
-    )
-    reader = as_role(
-        database_url,
-        f"reader_{tail}",
-        "USAGE ON SCHEMA audit",
-        "SELECT ON audit.event, audit.entry",
-    )
-
-    records = make_records(3)
-    PostgresSink(writer).write(records)
-    PostgresSink(writer).write(records)
-    PostgresSink(writer).write(records[:1])
-    journal = PostgresSink(relay)
-    lease = journal.lease("kafka")
-    lease.advance(journal.read(0, 10)[-1].index)
-    lease.release()
-
-    assert journal.size(timeout=5) == journal.position("kafka") == 5
-    assert len(list(PostgresReader(reader))) == 5
-
-
 @pytest.mark.parametrize(
     ("change", "error"),
     [

@@ -1,4 +1,4 @@
--- What PostgresSink and PostgresReader say to the server.
+-- What PostgresSink, PostgresReader and `auditlog db` say to the server.
 --
 -- {schema} stands for the schema. {durably} makes a single statement a durable
 -- transaction that does not wait long for locks, in the one round trip that
@@ -181,3 +181,112 @@ SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
  WHERE event.seq BETWEEN %(first)s AND %(last)s AND {filters}
  ORDER BY event.seq DESC
  LIMIT %(limit)s
+
+
+-- objects --
+-- What a schema consists of, in words that are the same for any schema and
+-- any version of the server. Below NOT NULL, 18 has constraints of its own.
+SELECT described.*
+  FROM pg_namespace AS home, LATERAL (
+    SELECT 'table ' || relname, concat_ws(
+               ' ', relkind, relpersistence, 'with ' || reloptions::text,
+               CASE WHEN relrowsecurity THEN 'row security' END)
+      FROM pg_class
+     WHERE relnamespace = home.oid AND relkind IN ('r', 'p', 'v', 'S')
+     UNION ALL
+    SELECT 'sequence ' || relname, format(
+               '%%s by %%s from %%s to %%s, %%s at a time%%s', seqtypid::regtype,
+               seqincrement, seqmin, seqmax, seqcache,
+               CASE WHEN seqcycle THEN ', again and again' END)
+      FROM pg_class JOIN pg_sequence ON seqrelid = pg_class.oid
+     WHERE relnamespace = home.oid
+     UNION ALL
+    SELECT format('column %%s.%%s', relname, attname), concat_ws(
+               ' ', format_type(atttypid, atttypmod),
+               'COLLATE ' || nullif(collname, 'default'),
+               CASE WHEN attnotnull THEN 'NOT NULL' END,
+               'IDENTITY ' || nullif(attidentity::text, ''),
+               'GENERATED ' || nullif(attgenerated::text, ''),
+               'AS ' || pg_get_expr(adbin, adrelid))
+      FROM pg_class
+      JOIN pg_attribute ON attrelid = pg_class.oid
+      LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+      LEFT JOIN pg_collation ON pg_collation.oid = attcollation
+     WHERE relnamespace = home.oid AND relkind IN ('r', 'p')
+       AND attnum > 0 AND NOT attisdropped
+     UNION ALL
+    SELECT format('constraint %%s.%%s', relname, conname),
+           pg_get_constraintdef(pg_constraint.oid)
+      FROM pg_constraint JOIN pg_class ON conrelid = pg_class.oid
+     WHERE relnamespace = home.oid AND contype IN ('c', 'p', 'u')
+     UNION ALL
+    SELECT 'index ' || relname, concat_ws(
+               ' ', replace(pg_get_indexdef(indexrelid),
+                            quote_ident(home.nspname) || '.', ''),
+               CASE WHEN NOT indisvalid THEN 'invalid' END)
+      FROM pg_index JOIN pg_class ON indexrelid = pg_class.oid
+     WHERE relnamespace = home.oid
+     UNION ALL
+    SELECT format('trigger %%s.%%s', relname, tgname), concat_ws(
+               ' ', replace(pg_get_triggerdef(pg_trigger.oid),
+                            quote_ident(home.nspname) || '.', ''),
+               CASE WHEN tgenabled NOT IN ('O', 'A') THEN 'disabled' END)
+      FROM pg_trigger JOIN pg_class ON tgrelid = pg_class.oid
+     WHERE relnamespace = home.oid AND NOT tgisinternal
+     UNION ALL
+    SELECT 'function ' || proname, md5(prosrc)
+      FROM pg_proc
+     WHERE pronamespace = home.oid) AS described (name, definition)
+ WHERE home.nspname = %(schema)s
+ ORDER BY name COLLATE "C"
+
+-- lacking --
+-- Which of some privileges a role has not; one on what is absent, for one.
+SELECT wanted.place
+  FROM unnest(%(kinds)s::text[], %(names)s::text[], %(columns)s::text[],
+              %(actions)s::text[])
+       WITH ORDINALITY AS wanted (kind, name, col, action, place)
+  LEFT JOIN pg_namespace ON nspname = %(schema)s
+  LEFT JOIN pg_class
+    ON relnamespace = pg_namespace.oid AND relname = wanted.name
+  LEFT JOIN pg_attribute
+    ON attrelid = pg_class.oid AND attname = wanted.col
+ WHERE NOT coalesce(
+           CASE WHEN wanted.kind = 'SCHEMA' THEN
+                has_schema_privilege(%(role)s, pg_namespace.oid, action)
+                WHEN wanted.kind = 'SEQUENCE' THEN
+                has_sequence_privilege(%(role)s, pg_class.oid, action)
+                WHEN wanted.col = '' THEN
+                has_table_privilege(%(role)s, pg_class.oid, action)
+                ELSE has_column_privilege(%(role)s, pg_class.oid, attnum,
+                                          action)
+           END, false)
+ ORDER BY wanted.place
+
+-- absent_roles --
+SELECT name
+  FROM unnest(%(roles)s::text[]) WITH ORDINALITY AS given (name, place)
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
+ ORDER BY place
+
+-- unconnectable --
+-- Those that may not connect, where PUBLIC may not.
+SELECT name, current_database()
+  FROM unnest(%(roles)s::text[]) AS given (name)
+ WHERE NOT has_database_privilege(name, current_database(), 'CONNECT')
+
+-- standing --
+-- Who we are, whether we may drop what makes the tables append-only, whether
+-- we may look for the version, and whether the server takes writes.
+SELECT current_user::text,
+       coalesce(bool_or(pg_has_role(relowner, 'USAGE')), false),
+       coalesce(bool_or(relname = 'schema_version'
+                        AND has_schema_privilege(relnamespace, 'USAGE')
+                        AND has_column_privilege(pg_class.oid, 'version',
+                                                 'SELECT')), false),
+       pg_is_in_recovery()
+  FROM pg_namespace
+  LEFT JOIN pg_class
+    ON relnamespace = pg_namespace.oid
+   AND relname IN ('event', 'entry', 'schema_version')
+ WHERE nspname = %(schema)s
