@@ -4,12 +4,13 @@ The commands and their options; what they do stands in modules of their own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,11 @@ from auditlog.errors import AuditLogError, ConfigError
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from attrs import AttrsInstance
+
+    from auditlog.findings import Finding
     from auditlog.postgres.privileges import Part
 
 
@@ -53,8 +59,7 @@ def demo(output: Path) -> None:
     """
     from auditlog.cli.demo import run_demo  # noqa: PLC0415
 
-    # A driver's view of an outage is none of the story.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    _hush()
     console = Console(stderr=False, highlight=False)
     try:
         run_demo(console, output)
@@ -80,9 +85,12 @@ _file = click.option(
 )
 
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
 @config.command()
 @_file
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json
 def show(file: str | None, *, as_json: bool) -> None:
     """
     Print each setting with its value and where that comes from.
@@ -91,14 +99,9 @@ def show(file: str | None, *, as_json: bool) -> None:
     """
     from auditlog.cli import settings  # noqa: PLC0415
 
-    try:
-        rows = settings.shown(settings.loaded(file, os.environ))
-    except (AuditLogError, OSError) as exc:
-        _fail(exc)
-    if as_json:
-        click.echo(settings.as_json(rows))
-    else:
-        Console().print(settings.as_table(rows))
+    with _telling():
+        shown = list(settings.shown(settings.loaded(file, os.environ)))
+    _print_rows(shown, as_json=as_json, style=settings.style)
 
 
 @config.command()
@@ -111,11 +114,59 @@ def check(file: str | None) -> None:
     """
     from auditlog.cli import settings  # noqa: PLC0415
 
-    try:
+    with _telling():
         settings.loaded(file, os.environ)
-    except (AuditLogError, OSError) as exc:
-        _fail(exc)
     click.echo("No mistakes.")
+
+
+@auditlog.command()
+@_file
+@_json
+def doctor(file: str | None, *, as_json: bool) -> None:
+    """
+    Try everything, from the installation to the topic; change nothing.
+
+    Says of each thing that is wrong what to do, and exits with 1 if there is
+    one.
+    """
+    from auditlog.cli.doctor import examine  # noqa: PLC0415
+
+    _hush()
+    _print_findings(list(examine(file, os.environ)), as_json=as_json)
+
+
+@auditlog.command()
+@_file
+@_json
+def clusters(file: str | None, *, as_json: bool) -> None:
+    """
+    List the Kafka clusters, and why one can't be used.
+    """
+    from auditlog.cli import clusters, settings  # noqa: PLC0415
+
+    _hush()
+    with _telling():
+        found = clusters.clusters(settings.loaded(file, os.environ).config)
+    _print_rows(found, as_json=as_json)
+
+
+@auditlog.command()
+@click.argument("cluster", required=False)
+@_file
+@_json
+def topics(cluster: str | None, file: str | None, *, as_json: bool) -> None:
+    """
+    List the topics of the cluster of that ID that our login may see.
+
+    By default that of the cluster where events are published.
+    """
+    from auditlog.cli import clusters, settings  # noqa: PLC0415
+
+    _hush()
+    with _telling():
+        config = settings.loaded(file, os.environ).config
+        found = clusters.topics(config, cluster)
+    _print_rows(found, as_json=as_json)
 
 
 @auditlog.group()
@@ -144,20 +195,18 @@ def init(file: str | None, *, as_sql: bool) -> None:
     """
     from auditlog.cli import database  # noqa: PLC0415
 
-    try:
+    with _telling():
         said = (
             database.init_script(database.configured_schema(file, os.environ))
             if as_sql
             else database.init(database.configured(file, os.environ))
         )
-    except (AuditLogError, OSError) as exc:
-        _fail(exc)
     click.echo(said)
 
 
 @db.command("check")
 @_file
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_json
 @click.option(
     "--need",
     "needs",
@@ -175,18 +224,11 @@ def check_db(
     Connects as applications here would. Exits with 1 if anything is wrong,
     and says the way out.
     """
-    from auditlog.cli import database, findings  # noqa: PLC0415
+    from auditlog.cli import database  # noqa: PLC0415
 
-    try:
+    with _telling():
         found = database.inspect(database.configured(file, os.environ), needs)
-    except (AuditLogError, OSError) as exc:
-        _fail(exc)
-    if as_json:
-        click.echo(findings.as_json(found))
-    else:
-        Console().print(findings.as_table(found))
-    if not findings.is_well(found):
-        sys.exit(FAILED)
+    _print_findings(found, as_json=as_json)
 
 
 @db.command()
@@ -199,10 +241,8 @@ def upgrade(file: str | None) -> None:
     """
     from auditlog.cli import database  # noqa: PLC0415
 
-    try:
+    with _telling():
         said = database.upgrade(database.configured(file, os.environ))
-    except (AuditLogError, OSError) as exc:
-        _fail(exc)
     click.echo(said)
 
 
@@ -231,20 +271,55 @@ def grant(file: str | None, *, as_sql: bool, **roles: tuple[str, ...]) -> None:
         raise click.UsageError(
             "name at least one role with --writer, --relay or --reader"
         )
-    try:
+    with _telling():
         if as_sql:
             schema = database.configured_schema(file, os.environ)
             said = database.grant_script(schema, roles)
         else:
             config = database.configured(file, os.environ)
             said = database.grant(config, roles)
-    except (AuditLogError, OSError) as exc:
-        _fail(exc)
     click.echo(said)
 
 
-def _fail(exc: Exception) -> NoReturn:
-    mistakes = exc.mistakes if isinstance(exc, ConfigError) else [str(exc)]
-    for mistake in mistakes:
-        click.echo(mistake, err=True)
-    sys.exit(FAILED)
+def _hush() -> None:
+    # A driver's view of an outage is none of the story.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """
+    What is wrong goes to the standard error, a line each.
+    """
+    try:
+        yield
+    except (AuditLogError, OSError) as exc:
+        wrong = exc.mistakes if isinstance(exc, ConfigError) else [str(exc)]
+        for each in wrong:
+            click.echo(each, err=True)
+        sys.exit(FAILED)
+
+
+def _print_findings(found: list[Finding], *, as_json: bool) -> None:
+    from auditlog.cli import findings, rows  # noqa: PLC0415
+
+    if as_json:
+        click.echo(rows.as_json(found))
+    else:
+        Console().print(findings.as_table(found))
+    if not findings.is_well(found):
+        sys.exit(FAILED)
+
+
+def _print_rows(
+    found: Sequence[AttrsInstance],
+    *,
+    as_json: bool,
+    style: Callable[[Any], str] = lambda _: "",
+) -> None:
+    from auditlog.cli import rows  # noqa: PLC0415
+
+    if as_json:
+        click.echo(rows.as_json(found))
+    else:
+        Console().print(rows.as_table(found, style))

@@ -4,11 +4,7 @@ Findings as a person or a program wants to see them.
 
 from __future__ import annotations
 
-import json
-
 from typing import TYPE_CHECKING
-
-import attrs
 
 from rich.table import Table
 from rich.text import Text
@@ -53,10 +49,3 @@ def as_table(findings: Iterable[Finding]) -> Table:
             Text("\n".join(lines)),
         )
     return made
-
-
-def as_json(findings: Iterable[Finding]) -> str:
-    """
-    The findings as JSON, one object each.
-    """
-    return json.dumps([attrs.asdict(each) for each in findings], indent=2)

@@ -4,14 +4,9 @@ Settings as a person wants to see them: value and source, no secrets.
 
 from __future__ import annotations
 
-import json
-
 from typing import TYPE_CHECKING, Any
 
 import attrs
-
-from rich.table import Table
-from rich.text import Text
 
 from auditlog.config import AuditLogConfig, Secret
 from auditlog.config.load import load_env, load_file
@@ -109,23 +104,8 @@ def _text(setting: Setting, value: Any) -> str | None:
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def as_table(settings: Iterator[Shown]) -> Table:
+def style(row: Shown) -> str:
     """
-    The settings as a table for a terminal.
+    What nobody set is dim.
     """
-    made = Table(box=None, pad_edge=False)
-    for name in ("setting", "value", "source"):
-        made.add_column(name, overflow="fold")
-    for each in settings:
-        dim = "dim" if each.source == "default" else ""
-        # Text, as strings may hold what rich takes for markup.
-        cells = (each.setting, each.value or "", each.source)
-        made.add_row(*map(Text, cells), style=dim)
-    return made
-
-
-def as_json(settings: Iterator[Shown]) -> str:
-    """
-    The settings as JSON, one object each.
-    """
-    return json.dumps([attrs.asdict(each) for each in settings], indent=2)
+    return "dim" if row.source == "default" else ""

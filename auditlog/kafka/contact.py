@@ -41,7 +41,8 @@ def load_driver(what: str) -> ModuleType:
         MissingExtraError: If that is not installed; *what* needs it.
     """
     if _DRIVER in sys.modules:
-        return sys.modules[_DRIVER]
+        # Not out of there: another thread may be half way through.
+        return importlib.import_module(_DRIVER)
     try:
         with warnings.catch_warnings():
             # kafka-python reads its schemas in a way that is deprecated.

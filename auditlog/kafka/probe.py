@@ -219,33 +219,42 @@ class _Attempt:
         where = self._server
         if isinstance(exc, socket.gaierror):
             return UnreachableError(
-                f"{where} has no address (DNS: {exc.strerror})"
+                f"{where} has no address (DNS: {exc.strerror}); correct the "
+                "name, or this machine's resolver"
             )
         if isinstance(exc, ConnectionRefusedError):
             return UnreachableError(
-                f"{where} refuses connections; no broker listens there"
+                f"{where} refuses connections; start the broker, or correct "
+                "host and port"
             )
         if isinstance(exc, ssl.SSLError):
             return self._tls_reason(exc)
         if isinstance(exc, TimeoutError):
             return UnreachableError(f"{where} {self._silence()}")
         if isinstance(exc, ConnectionError) and self._stage != "connect":
-            return UnreachableError(f"{where} hangs up; {self._guess()}")
+            return UnreachableError(f"{where} hangs up, {self._guess()}")
         return UnreachableError(f"{where}: {exc.strerror or exc}")
 
     def _silence(self) -> str:
         if self._stage == "connect":
-            return f"lets no connection through within {self._timeout:.1f} s"
-        return "takes connections, but does not answer"
+            return (
+                f"lets no connection through within {self._timeout:.1f} s; "
+                "look for a firewall in between"
+            )
+        return (
+            "takes connections, but does not answer; look at what listens "
+            "there"
+        )
 
     def _guess(self) -> str:
         protocol = self._client.protocol
-        if protocol == "PLAINTEXT":
+        wanted = "a SASL login" if self._client.tls else "TLS or a SASL login"
+        if self._client.login is None:
             return (
-                "it may expect TLS or a SASL login: set security.protocol in "
-                "the cluster's properties"
+                f"as if it expected {wanted}; set security.protocol in the "
+                "cluster's properties"
             )
-        return f"it may not speak {protocol}: see security.protocol"
+        return f"as if it did not speak {protocol}; see security.protocol"
 
     def _tls_reason(self, exc: ssl.SSLError) -> Exception:
         where = self._server

@@ -59,15 +59,35 @@ def ensure(
     if state is not None:
         return state
 
+    refused = refusal(admin, topic, config, cluster=cluster)
+    if refused is not None:
+        raise refused
+    return admin.topic(topic)
+
+
+def refusal(
+    admin: Admin,
+    topic: str,
+    config: TopicConfig,
+    *,
+    cluster: str,
+    only_ask: bool = False,
+) -> SinkError | None:
+    """
+    Create *topic*, or *only_ask*; why it is refused, if it is.
+    """
     refused = admin.create(
         topic,
         partitions=config.partition,
         replication_factor=config.replication_factor,
         config=config.settings(),
+        only_ask=only_ask,
     )
-    if refused is not None and name_of(refused[0]) != "TOPIC_ALREADY_EXISTS":
-        raise _not_created(topic, config, cluster, *refused) from refused[0]
-    return admin.topic(topic)
+    if refused is None or name_of(refused[0]) == "TOPIC_ALREADY_EXISTS":
+        return None
+    error = _not_created(topic, config, cluster, *refused)
+    error.__cause__ = refused[0]
+    return error
 
 
 def _not_created(

@@ -49,7 +49,7 @@ def grant_sql(
 
         relays: Roles that run relays: number, carry on, keep dead letters.
 
-        readers: Roles that read with :class:`auditlog.PostgresReader`, or psql.
+        readers: Roles that read, be it with :class:`auditlog.PostgresReader`.
 
     Raises:
         MissingExtraError: If psycopg isn't installed.
@@ -83,7 +83,7 @@ def grant_roles(
 
         relays: Roles that run relays: number, carry on, keep dead letters.
 
-        readers: Roles that read with :class:`auditlog.PostgresReader`, or psql.
+        readers: Roles that read, be it with :class:`auditlog.PostgresReader`.
 
     Raises:
         MissingExtraError: If psycopg isn't installed.

@@ -56,6 +56,7 @@ _WAYS_OUT = {
         "that are invalid"
     ),
 }
+_ABSENT = "has no tables of ours"
 # Most things that a detail names.
 _NAMED = 3
 
@@ -94,7 +95,7 @@ def inspect_database(
     found: list[Finding] = []
     try:
         with closing(lender), lender.lend("look at the tables") as connection:
-            look = _Look(connection, config.schema, lender.where, needs)
+            look = _Look(connection, config, lender.where, needs)
             found.extend(look.findings())
     except SinkError as exc:
         found.append(Finding.of_error("database.connection", exc))
@@ -117,6 +118,7 @@ class _Standing(NamedTuple):
     owns: bool
     sees_version: bool
     standby: bool
+    may_create: bool
 
 
 class _Look:
@@ -127,16 +129,17 @@ class _Look:
     def __init__(
         self,
         connection: Connection,
-        schema: str,
+        config: DatabaseConfig,
         where: str,
         needs: Collection[Part],
     ) -> None:
         self._connection = connection
-        self._schema = schema
+        self._schema = config.schema
+        self._creates = config.create_schema
         self._where = where
         self._needs = needs
-        self._sql = statements(schema)
-        (row,) = connection.ask(self._sql["standing"], schema=schema)
+        self._sql = statements(self._schema)
+        (row,) = connection.ask(self._sql["standing"], schema=self._schema)
         self._standing = _Standing(*row)
 
     def findings(self) -> Iterator[Finding]:
@@ -150,7 +153,7 @@ class _Look:
         )
         tables = self._tables(objects)
         yield tables
-        if tables.state == "failed":
+        if _ABSENT in tables.detail or tables.state == "failed":
             return
         for check, kinds in _OBJECTS.items():
             yield _compared(check, kinds, objects)
@@ -187,12 +190,7 @@ class _Look:
     def _tables(self, objects: dict[str, str]) -> Finding:
         check = "database.schema"
         if "table schema_version" not in objects:
-            return Finding(
-                check,
-                "failed",
-                f"schema {self._schema!r} has no tables of ours",
-                "run auditlog db init",
-            )
+            return self._absent(check)
         if not self._standing.sees_version:
             detail = "this role may not look for its version; a reader "
             return Finding(check, "skipped", f"{detail}need not")
@@ -204,6 +202,18 @@ class _Look:
             return Finding.of_error(check, exc)
         detail = f"schema {self._schema!r} has version {VERSION}"
         return Finding(check, "ok", f"{detail}, the one this auditlog knows")
+
+    def _absent(self, check: str) -> Finding:
+        detail = f"schema {self._schema!r} {_ABSENT}"
+        if self._creates and self._standing.may_create:
+            return Finding(
+                check,
+                "warning",
+                f"{detail}; the first event creates them",
+                "run auditlog db init, and auditlog db grant for a role that "
+                "can't drop them",
+            )
+        return Finding(check, "failed", detail, "run auditlog db init")
 
     def _owner(self) -> Finding:
         check, role = "database.owner", self._standing.role

@@ -133,7 +133,7 @@ def test_broker_that_is_away_at_first_is_used_when_it_comes(make_sink, topic):
 
         assert str(caught.value) == (
             f"Unreachable. {server.bootstrap_servers} refuses connections; "
-            "no broker listens there"
+            "start the broker, or correct host and port"
         )
         assert [record.body] == first_appearances(
             server.bootstrap_servers, topic
@@ -511,7 +511,7 @@ def strict_broker():
         (
             "sasl",
             (
-                "hangs up; it may expect TLS or a SASL login: set "
+                "hangs up, as if it expected TLS or a SASL login; set "
                 "security.protocol in the cluster's properties"
             ),
         ),

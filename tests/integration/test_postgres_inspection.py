@@ -93,15 +93,34 @@ def test_looking_changes_nothing(database_url):
 
     assert found["schema"] == Finding(
         "database.schema",
-        "failed",
-        "schema 'audit' has no tables of ours",
-        "run auditlog db init",
+        "warning",
+        ("schema 'audit' has no tables of ours; the first event creates them"),
+        (
+            "run auditlog db init, and auditlog db grant for a role that "
+            "can't drop them"
+        ),
     )
     assert found["tables"].state == found["writer"].state == "skipped"
     assert found["connection"].state == "ok"
     assert execute(database_url, "SELECT to_regnamespace('audit')::text") == [
         (None,)
     ]
+
+
+def test_tables_that_nobody_would_create(database_url):
+    """
+    Their absence is a fault only where the first event does not create them.
+    """
+    config = DatabaseConfig(url=database_url, create_schema=False)
+
+    (found,) = [
+        each
+        for each in inspect_database(config)
+        if each.check == "database.schema"
+    ]
+
+    assert found.state == "failed"
+    assert found.way_out == "run auditlog db init"
 
 
 def test_what_others_added_is_left_to_them(url):

@@ -11,7 +11,7 @@ import pytest
 
 from rich.console import Console
 
-from auditlog.cli import findings
+from auditlog.cli import findings, rows
 from auditlog.errors import SinkSetupError
 from auditlog.findings import Finding
 
@@ -69,6 +69,6 @@ def test_json():
     """
     All of it, for programs.
     """
-    assert json.loads(findings.as_json(FOUND[:1])) == [
+    assert json.loads(rows.as_json(FOUND[:1])) == [
         {"check": "a.one", "state": "ok", "detail": "fine", "way_out": None}
     ]

@@ -8,7 +8,7 @@ out as they are; `errors.py` knows them by name.
 
 from __future__ import annotations
 
-from ._admin import Admin, TopicState
+from ._admin import Admin, BrokerDisk, TopicState
 from ._consumer import Consumer
 from ._producer import BATCH_BYTES, LINGER, Producer
 from ._security import login
@@ -18,6 +18,7 @@ __all__ = [
     "BATCH_BYTES",
     "LINGER",
     "Admin",
+    "BrokerDisk",
     "Consumer",
     "Producer",
     "TopicState",

@@ -18,7 +18,7 @@ from ._client import MAX_BLOCK, connect
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from auditlog.config import ClusterConfig
 
@@ -38,6 +38,10 @@ class TopicState:
         leaderless: Partitions without a leader.
 
         config: Its settings; empty if they may not be seen.
+
+        allowed:
+            What we may do with it, as in ``WRITE``; None if the broker does
+            not say.
     """
 
     partitions: tuple[int, ...]
@@ -45,6 +49,19 @@ class TopicState:
     in_sync: int
     leaderless: tuple[int, ...]
     config: Mapping[str, str]
+    allowed: frozenset[str] | None
+
+
+@attrs.frozen(kw_only=True)
+class BrokerDisk:
+    """
+    A volume on which a broker keeps topics, sizes in bytes.
+    """
+
+    broker: int
+    path: str
+    usable: int
+    total: int
 
 
 class Admin:
@@ -85,26 +102,6 @@ class Admin:
         """
         How the topic is, or None if there is none.
         """
-        found = self._described(name)
-        if found is None:
-            return None
-
-        partitions = found["partitions"]
-        return TopicState(
-            partitions=tuple(
-                sorted(each["partition_index"] for each in partitions)
-            ),
-            replication_factor=_least(partitions, "replica_nodes"),
-            in_sync=_least(partitions, "isr_nodes"),
-            leaderless=tuple(
-                each["partition_index"]
-                for each in partitions
-                if each["leader_id"] < 0
-            ),
-            config=self._config(name),
-        )
-
-    def _described(self, name: str) -> Any:
         (found,) = self._client.describe_topics([name])
         error = kafka.errors.for_code(found["error_code"])
         if error is kafka.errors.UnknownTopicOrPartitionError:
@@ -115,14 +112,44 @@ class Admin:
             kafka.errors.LeaderNotAvailableError,
         }:
             raise error()
-        return found
+        return _state(found, self._configs([name]).get(name, {}))
 
-    def _config(self, name: str) -> dict[str, str]:
-        found = self._client.describe_configs(
-            [ConfigResource("topic", name)], config_filter="all"
-        )
-        entries = found.get("topic", {}).get(name, {})
-        return {key: entry["value"] for key, entry in entries.items()}
+    def topics(self) -> dict[str, TopicState]:
+        """
+        All topics that we may see, by their names.
+        """
+        found = {each["name"]: each for each in self._client.describe_topics()}
+        configs = self._configs(found)
+        return {
+            name: _state(found[name], configs.get(name, {}))
+            for name in sorted(found)
+        }
+
+    def disks(self) -> list[BrokerDisk]:
+        """
+        The volumes of all brokers; none if they may not be seen.
+        """
+        return [
+            BrokerDisk(
+                broker=each["broker"],
+                path=volume["log_dir"],
+                usable=volume["usable_bytes"],
+                total=volume["total_bytes"],
+            )
+            for each in self._client.describe_log_dirs(topic_partitions=[])
+            for volume in each["log_dirs"]
+            if volume.get("usable_bytes", -1) >= 0
+        ]
+
+    def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        wanted = [ConfigResource("topic", name) for name in names]
+        if not wanted:
+            return {}
+        found = self._client.describe_configs(wanted, config_filter="all")
+        return {
+            name: {key: entry["value"] for key, entry in entries.items()}
+            for name, entries in found.get("topic", {}).items()
+        }
 
     def create(
         self,
@@ -131,9 +158,13 @@ class Admin:
         partitions: int,
         replication_factor: int,
         config: Mapping[str, str],
+        only_ask: bool = False,
     ) -> tuple[Exception, str] | None:
         """
         Create a topic, with -1 for the broker's default, and wait for it.
+
+        Args:
+            only_ask: Whether to create nothing, and see what would happen.
 
         Returns:
             None, or the error and the broker's words on it.
@@ -143,13 +174,36 @@ class Admin:
             "replication_factor": replication_factor,
             "configs": dict(config),
         }
-        answer = self._client.create_topics({name: topic}, raise_errors=False)
+        answer = self._client.create_topics(
+            {name: topic}, raise_errors=False, validate_only=only_ask
+        )
         (result,) = answer["topics"]
         error = kafka.errors.for_code(result["error_code"])
+        if error is kafka.errors.NoError and only_ask:
+            return None
         if error is kafka.errors.NoError:
             self._client.wait_for_topics([name], timeout_ms=MAX_BLOCK * 1000)
             return None
         return error(), result.get("error_message") or ""
+
+
+def _state(found: Mapping[str, Any], config: Mapping[str, str]) -> TopicState:
+    partitions = found["partitions"]
+    return TopicState(
+        partitions=tuple(
+            sorted(each["partition_index"] for each in partitions)
+        ),
+        replication_factor=_least(partitions, "replica_nodes"),
+        in_sync=_least(partitions, "isr_nodes"),
+        leaderless=tuple(
+            each["partition_index"]
+            for each in partitions
+            if each["leader_id"] < 0
+        ),
+        config=config,
+        # None at all is what a broker before 2.3 seems to say.
+        allowed=frozenset(found.get("authorized_operations") or ()) or None,
+    )
 
 
 def _least(partitions: Sequence[Mapping[str, Any]], name: str) -> int:

@@ -284,7 +284,9 @@ SELECT current_user::text,
                         AND has_schema_privilege(relnamespace, 'USAGE')
                         AND has_column_privilege(pg_class.oid, 'version',
                                                  'SELECT')), false),
-       pg_is_in_recovery()
+       pg_is_in_recovery(),
+       coalesce(bool_or(has_schema_privilege(pg_namespace.oid, 'CREATE')),
+                has_database_privilege(current_database(), 'CREATE'))
   FROM pg_namespace
   LEFT JOIN pg_class
     ON relnamespace = pg_namespace.oid
