@@ -45,11 +45,13 @@ def grant_sql(
     Args:
         schema: Name of the schema that holds the tables.
 
-        writers: Roles that store events with :class:`auditlog.PostgresSink`.
+        writers:
+            Roles that store events with :class:`auditlog.PostgresSink`.
 
         relays: Roles that run relays: number, carry on, keep dead letters.
 
-        readers: Roles that read, be it with :class:`auditlog.PostgresReader`.
+        readers:
+            Roles that read with :class:`auditlog.PostgresReader`, or psql.
 
     Raises:
         MissingExtraError: If psycopg isn't installed.
@@ -79,11 +81,13 @@ def grant_roles(
     Args:
         database: Where the database is, as a config or a URL.
 
-        writers: Roles that store events with :class:`auditlog.PostgresSink`.
+        writers:
+            Roles that store events with :class:`auditlog.PostgresSink`.
 
         relays: Roles that run relays: number, carry on, keep dead letters.
 
-        readers: Roles that read, be it with :class:`auditlog.PostgresReader`.
+        readers:
+            Roles that read with :class:`auditlog.PostgresReader`, or psql.
 
     Raises:
         MissingExtraError: If psycopg isn't installed.
