@@ -123,6 +123,21 @@ def _wrong_port(value: Any) -> str | None:
 PORT = Kind(name="port", wrong=_wrong_port, parse=_whole)
 
 
+def number(least: int, most: int) -> Kind:
+    """
+    A whole number from *least* to *most*.
+    """
+
+    def wrong(value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return f"must be a whole number {got(value)}"
+        if least <= value <= most:
+            return None
+        return f"must be {least} to {most} {got(value)}"
+
+    return Kind(name="whole number", wrong=wrong, parse=_whole)
+
+
 _LONGEST = 86_400
 
 

@@ -307,6 +307,14 @@ class DatabaseConfig:
 
         connection_timeout: Longest wait for a connection, in seconds.
 
+        timeout:
+            Longest wait for an answer when events are stored or relayed, in
+            seconds. Then the connection is given up.
+
+        pool_size:
+            Most connections that are kept open for later. One stores events
+            and one more is needed for each relay; readers have their own.
+
     Raises:
         ConfigError:
             If a value is malformed, or there is neither a URL nor host, name
@@ -350,6 +358,10 @@ class DatabaseConfig:
     prepare: bool = attrs.field(default=True, metadata=about(kinds.FLAG))
     connection_timeout: float = attrs.field(
         default=10.0, metadata=about(kinds.SECONDS)
+    )
+    timeout: float = attrs.field(default=30.0, metadata=about(kinds.SECONDS))
+    pool_size: int = attrs.field(
+        default=4, metadata=about(kinds.number(1, 100))
     )
 
     def __attrs_post_init__(self) -> None:

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Most connections that are kept for later.
-_MOST_IDLE = 4
-
 _CAN_CANCEL = psycopg.capabilities.has_cancel_safe()
 _CAN_PIPE = psycopg.capabilities.has_pipeline()
 
@@ -211,13 +208,18 @@ class Connections:
     Args:
         config: Where the database is.
 
-        timeout: Longest wait for an answer, in seconds; 0 waits for ever.
+        timeout:
+            Longest wait for an answer, in seconds; 0 waits for ever, None as
+            long as the config says.
     """
 
-    def __init__(self, config: DatabaseConfig, *, timeout: float) -> None:
+    def __init__(
+        self, config: DatabaseConfig, *, timeout: float | None
+    ) -> None:
         self._idle: deque[Connection] = deque()
         self._closed = False
-        self._timeout = timeout
+        self._timeout = config.timeout if timeout is None else timeout
+        self._pool_size = config.pool_size
         self._prepare_threshold = 5 if config.prepare else None
         given = _known(config.parameters())
         self._options: dict[str, Any] = {
@@ -274,7 +276,7 @@ class Connections:
     def _give_back(self, connection: Connection) -> None:
         with suppress(psycopg.Error):
             connection.settle()
-        full = self._closed or len(self._idle) >= _MOST_IDLE
+        full = self._closed or len(self._idle) >= self._pool_size
         if full or not connection.is_fit():
             connection.close()
         else:

@@ -66,7 +66,7 @@ def lend(
 
 
 def connections(
-    what: str, database: DatabaseConfig | str, *, timeout: float
+    what: str, database: DatabaseConfig | str, *, timeout: float | None
 ) -> tuple[DatabaseConfig, Connections]:
     """
     The config for *database* and the lender of connections to it.

@@ -46,8 +46,9 @@ class PostgresSink:
         database: Where the database is, as a config or a URL.
 
         timeout:
-            Longest wait for an answer of the server, in seconds. Then the
-            connection is given up, and what was asked for may be done.
+            Longest wait for an answer of the server, in seconds; by default
+            that of *database*, 30. Then the connection is given up, and what
+            was asked for may be done.
 
         lease_ttl:
             Seconds after which a relay's lease that isn't renewed may be
@@ -66,7 +67,7 @@ class PostgresSink:
         database: DatabaseConfig | str,
         /,
         *,
-        timeout: float = 30.0,
+        timeout: float | None = None,
         lease_ttl: float = 15.0,
     ) -> None:
         self._config, self._connections = connections(

@@ -239,7 +239,7 @@ def test_cluster_that_is_away_at_first(
 
     assert errors()[0] == (
         f"Failed to publish audit log event: Unreachable. {address} refuses "
-        "connections; no broker listens there"
+        "connections; start the broker, or correct host and port"
     )
     assert "works again after" in caplog.text
     assert ids(PostgresReader(config.database)) == ids(
