@@ -15,6 +15,7 @@ import sys
 import time
 
 from abc import ABC, abstractmethod
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 
 HOST = "127.0.0.1"
+# Between two looks at whether something is so, in seconds.
+POLL = 0.05
+
+# What was handed out of late: a server takes its port only when it starts.
+_taken: deque[int] = deque(maxlen=1000)
 
 logger = logging.getLogger("auditlog.testing")
 
@@ -48,15 +54,18 @@ def free_port() -> int:
     connections: a client that tries again and again to reach a stopped server
     in that range may end up connected to itself.
 
-    The port is not reserved.
+    The port is not reserved, but this process is not given it again soon.
 
     .. versionadded:: 0.1.0
     """
     while True:
         port = random.randint(15_000, 32_000)  # noqa: S311
+        if port in _taken:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
+            _taken.append(port)
             return port
 
 
@@ -155,9 +164,8 @@ class Service(ABC):
         """
         if self.running:
             return
-        supervisor = self._supervisor or self._create()
-        self._log(f"starting {self.name} on {HOST}:{self.port}")
-        self._launch(supervisor)
+        self._launch()
+        self._await()
 
     def stop(self) -> None:
         """
@@ -199,17 +207,32 @@ class Service(ABC):
             raise
         return supervisor
 
-    def _launch(self, supervisor: _Client) -> None:
-        deadline = time.monotonic() + self.timeout
+    def _launch(self) -> None:
+        """
+        Start the program, with empty data the first time.
+        """
+        supervisor = self._supervisor or self._create()
+        self._log(f"starting {self.name} on {HOST}:{self.port}")
         self._pid = supervisor.spawn(self._argv(), end=self.end_signal)
-        while not self._is_ready():
-            if not self.running:
-                self._check_end()
-                self._pid = supervisor.spawn(self._argv(), end=self.end_signal)
-            if time.monotonic() > deadline:
-                self.kill()
-                raise self._failure(f"did not answer in {self.timeout:g} s")
-            time.sleep(0.05)
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + self.timeout
+        while not self._answers(deadline):
+            time.sleep(POLL)
+
+    def _answers(self, deadline: float) -> bool:
+        """
+        Whether it is ready; raises if it won't be, or not by *deadline*.
+        """
+        if self._is_ready():
+            return True
+        if not self.running:
+            self._check_end()
+            self._launch()
+        if time.monotonic() > deadline:
+            self.kill()
+            raise self._failure(f"did not answer in {self.timeout:g} s")
+        return False
 
     def _check_end(self) -> None:
         """
