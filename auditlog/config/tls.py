@@ -4,10 +4,13 @@ A TLS context out of what client properties say.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import ssl
 import tempfile
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +48,33 @@ def tls_context(tls: TLS) -> ssl.SSLContext:
     if mistakes:
         raise ConfigError(mistakes)
     return context
+
+
+def expiry(tls: TLS) -> datetime | None:
+    """
+    When our own certificate ends, if there is one that can be read.
+    """
+    text = tls.certificate
+    with contextlib.suppress(OSError, ValueError):
+        if tls.keystore_file:
+            text = Path(tls.keystore_file).read_text("ascii")
+        match = _CERTIFICATE.search(text)
+        der = ssl.PEM_cert_to_DER_cert(match[0]) if match else b""
+        # The first two times in a certificate are those of its validity (RFC
+        # 5280, section 4.1); years of two digits begin with 1950.
+        times = _TIME.findall(der)
+        if len(times) > 1:
+            short, long = (each.decode() for each in times[1])
+            century = "19" if short >= "50" else "20"
+            given = long or century + short
+            return datetime.strptime(given, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return None
+
+
+_CERTIFICATE = re.compile(
+    "-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL
+)
+_TIME = re.compile(rb"\x17\x0d([0-9]{12})Z|\x18\x0f([0-9]{14})Z")
 
 
 def _trust(context: ssl.SSLContext, tls: TLS) -> list[str]:

@@ -139,6 +139,10 @@ _OURS: dict[type[Exception], tuple[type[SinkError], str]] = {
 }
 
 
+# Whose text is the reason.
+OURS = (UnreachableError, RefusedLoginError, UntrustedError, AuditLogError)
+
+
 def name_of(error: Exception) -> str:
     """
     The name of *error*, without what it may quote.

@@ -4,9 +4,11 @@ Looks whether a cluster and its topic are as they have to be.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from auditlog.config import TopicConfig
+from auditlog.config.tls import expiry
 from auditlog.errors import AuditLogError, ConfigError
 from auditlog.findings import Finding
 
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from auditlog.config import ClusterConfig
+    from auditlog.config.client import TLS
 
     from .driver import Admin, TopicState
 
 
 CHECKS = (
     "kafka.properties",
+    "kafka.certificate",
     "kafka.connection",
     "kafka.brokers",
     "kafka.topic",
@@ -38,6 +42,7 @@ CHECKS = (
 _NEEDED = ("WRITE", "DESCRIBE")
 _LEAST_FREE = 0.05
 _DAY = 86_400_000
+_SOON = timedelta(days=30)
 
 
 def inspect_cluster(
@@ -70,6 +75,8 @@ def inspect_cluster(
     found = list(look.findings())
     seen = {each.check for each in found}
     rest = [each for each in CHECKS if each not in seen]
+    if "kafka.certificate" in rest:  # there need not be one
+        rest.remove("kafka.certificate")
     found += [
         Finding(each, "skipped", "could not be looked at") for each in rest
     ]
@@ -94,7 +101,7 @@ class _Look:
         """
         found = list(self._properties())
         yield from found
-        if any(each.state == "failed" for each in found):
+        if found[0].state == "failed":
             return
         connection = self._connection()
         yield connection
@@ -132,6 +139,8 @@ class _Look:
         else:
             how = f" with {client.login.mechanism}" if client.login else ""
             yield Finding(check, "ok", f"{client.protocol}{how}")
+        if client.tls is not None:
+            yield from _certificate(client.tls)
 
     def _connection(self) -> Finding:
         return self._reached(
@@ -258,6 +267,24 @@ class _Look:
             return Finding(check, "ok", detail)
         return Finding(
             check, "warning", detail, "free space, or shorten retention"
+        )
+
+
+def _certificate(tls: TLS) -> Iterator[Finding]:
+    ends = expiry(tls)
+    if ends is None:
+        return
+    check, left = "kafka.certificate", ends - datetime.now(UTC)
+    detail = f"our certificate is good until {ends:%Y-%m-%d}"
+    if left > _SOON:
+        yield Finding(check, "ok", detail)
+    else:
+        expired = left < timedelta()
+        yield Finding(
+            check,
+            "failed" if expired else "warning",
+            detail,
+            "renew ssl.keystore.certificate.chain",
         )
 
 

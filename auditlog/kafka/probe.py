@@ -13,9 +13,10 @@ import ssl
 import struct
 import time
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from auditlog.config.tls import tls_context
+from auditlog.config.tls import expiry, tls_context
 
 from .errors import RefusedLoginError, UnreachableError, UntrustedError
 
@@ -260,19 +261,31 @@ class _Attempt:
         where = self._server
         if isinstance(exc, ssl.SSLCertVerificationError):
             return UntrustedError(
-                f"the certificate of {where} is not accepted: "
+                f"The certificate of {where} is not accepted: "
                 f"{exc.verify_message}; {_way_out(exc)}"
             )
         code = exc.reason or ""
         if "ALERT" in code and ("CERT" in code or "UNKNOWN_CA" in code):
-            return UntrustedError(
-                f"{where} does not accept our certificate "
-                f"({code.partition('ALERT_')[2].lower().replace('_', ' ')}); "
-                "check ssl.keystore.key and ssl.keystore.certificate.chain"
-            )
+            return self._not_accepted(code.partition("ALERT_")[2])
         return UnreachableError(
             f"{where} speaks no TLS that we do ({code or 'it hangs up'}); see "
             "security.protocol and the port"
+        )
+
+    def _not_accepted(self, alert: str) -> Exception:
+        assert self._client.tls is not None
+        ends = expiry(self._client.tls)
+        if ends is not None and ends < datetime.now(UTC):
+            return UntrustedError(
+                f"{self._server} does not accept our certificate, which "
+                f"expired on {ends:%Y-%m-%d}; renew "
+                "ssl.keystore.certificate.chain"
+            )
+        said = alert.lower().replace("_", " ")
+        return UntrustedError(
+            f"{self._server} does not accept our certificate ({said}); give "
+            "one of an issuer that the brokers trust in "
+            "ssl.keystore.certificate.chain"
         )
 
 

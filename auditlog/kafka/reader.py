@@ -227,7 +227,7 @@ class KafkaReader(Reader):
                 f"can't read {where}: not authorized; grant the ACLs Read "
                 "and Describe"
             )
-        if isinstance(error, errors.UnreachableError):
+        if isinstance(error, errors.OURS):
             return ReadError(f"can't read {where}: {error}")
         return ReadError(f"can't read {where}: {errors.name_of(error)}")
 

@@ -141,6 +141,7 @@ class KafkaSink:
         self._built_for: ClusterConfig | None = None
         self._state: TopicState | None = None
         self._warned: list[str] = []
+        self._is_blind = False
         tell_after_fork(self)
 
     @property
@@ -226,15 +227,20 @@ class KafkaSink:
         The highest journal index near the end of the topic.
 
         Returns:
-            None if the topic does not exist or holds no index.
+            None if the topic does not exist or holds no index, and if it may
+            not be read, which is warned of once.
 
         Raises:
-            SinkError: If the topic can't be read.
+            SinkError: If the topic can't be read for another reason.
         """
         cluster = self._find()
         try:
             return last_index(cluster, self.topic)
         except Exception as exc:
+            # Who publishes need not be allowed to read.
+            if type(exc).__name__ == "TopicAuthorizationFailedError":
+                self._warn_of_blindness()
+                return None
             raise self._explain(exc) from exc
 
     def close(self) -> None:
@@ -382,6 +388,16 @@ class KafkaSink:
                 "; ".join(found),
             )
         self._warned = found
+
+    def _warn_of_blindness(self) -> None:
+        if not self._is_blind:
+            self.logger.warning(
+                "Topic %r on cluster %r may not be read, so it is not "
+                "compared with the journal; grant the ACL Read",
+                self.topic,
+                self.cluster_id,
+            )
+        self._is_blind = True
 
     def _build(self, **settings: float) -> Producer:
         try:

@@ -71,7 +71,7 @@ def _ask(login: Token) -> dict[str, Any]:
     wanted = {"grant_type": "client_credentials"}
     if login.scope:
         wanted["scope"] = login.scope
-    where = f"the token endpoint {_origin(login.endpoint)}"
+    where = f"The token endpoint {_origin(login.endpoint)}"
     try:
         response = requests.post(
             login.endpoint,

@@ -177,6 +177,11 @@ def why_not_writable(state: TopicState | None, topic: str) -> SinkError | None:
             f"Unreachable. Partition {state.leaderless[0]} of topic {topic!r} "
             "has no leader; its brokers are away"
         )
+    if state.allowed is not None and "WRITE" not in state.allowed:
+        return SinkSetupError(
+            f"Not authorized. Topic {topic!r} may not be written to; grant "
+            "the ACL Write on the topic"
+        )
     needed = min_in_sync(state)
     if needed > state.replication_factor:
         return SinkSetupError(

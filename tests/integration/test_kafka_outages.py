@@ -15,9 +15,6 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-import trustme
-
-from cryptography.hazmat.primitives import serialization
 
 from auditlog.errors import (
     PartialWriteError,
@@ -438,97 +435,6 @@ def test_memory_is_bounded_while_nothing_is_acknowledged(make_sink, proxy):
 
 
 # Reasons
-
-
-def pkcs8(certificate):
-    """
-    The private key in the only form that the broker takes.
-    """
-    key = serialization.load_pem_private_key(
-        certificate.private_key_pem.bytes(), password=None
-    )
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def one_line(pem):
-    return pem.decode().replace("\n", "\\n")
-
-
-@pytest.fixture(scope="module")
-def strict_broker():
-    """
-    A broker with listeners that want TLS, or a login.
-    """
-    tls, sasl = free_port(), free_port()
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    chain = b"".join(c.bytes() for c in certificate.cert_chain_pems)
-
-    port = free_port()
-    config = {
-        "listener.security.protocol.map": (
-            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,"
-            "TLS:SSL,LOGIN:SASL_PLAINTEXT"
-        ),
-        "ssl.keystore.type": "PEM",
-        "ssl.keystore.key": one_line(pkcs8(certificate)),
-        "ssl.keystore.certificate.chain": one_line(chain),
-        "sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.login.plain.sasl.jaas.config": (
-            "org.apache.kafka.common.security.plain.PlainLoginModule required "
-            'user_alice="secret";'
-        ),
-    }
-    server = KafkaServer(port=port, config=config)
-    listeners = (
-        f"PLAINTEXT://127.0.0.1:{port},TLS://127.0.0.1:{tls},"
-        f"LOGIN://127.0.0.1:{sasl}"
-    )
-    server._config |= {
-        "listeners": (
-            f"{listeners},CONTROLLER://127.0.0.1:{server._controller_port}"
-        ),
-        "advertised.listeners": listeners,
-    }
-    with running(lambda: server):
-        yield {"tls": f"127.0.0.1:{tls}", "sasl": f"127.0.0.1:{sasl}"}
-
-
-@pytest.mark.parametrize(
-    ("listener", "reason"),
-    [
-        (
-            "tls",
-            (
-                "speaks TLS, the cluster's properties do not say so; set "
-                "security.protocol to SSL or SASL_SSL"
-            ),
-        ),
-        (
-            "sasl",
-            (
-                "hangs up, as if it expected TLS or a SASL login; set "
-                "security.protocol in the cluster's properties"
-            ),
-        ),
-    ],
-)
-def test_listener_that_wants_more_is_named(
-    make_sink, strict_broker, listener, reason
-):
-    """
-    kafka-python only says that it is unable to bootstrap.
-    """
-    address = strict_broker[listener]
-
-    with pytest.raises(SinkUnavailableError) as caught:
-        make_sink(address).write([make_record()])
-
-    assert str(caught.value) == f"Unreachable. {address} {reason}"
 
 
 def test_web_server_is_no_broker(make_sink):

@@ -49,7 +49,7 @@ class TopicState:
     in_sync: int
     leaderless: tuple[int, ...]
     config: Mapping[str, str]
-    allowed: frozenset[str] | None
+    allowed: frozenset[str] | None = None
 
 
 @attrs.frozen(kw_only=True)
