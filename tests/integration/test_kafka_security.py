@@ -8,6 +8,7 @@ import contextlib
 import logging
 import re
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -25,6 +26,8 @@ from auditlog.testing.services import KafkaSecurity, KafkaServer, TokenServer
 from tests.fix_services import running
 from tests.kafka_tools import records, wait_until_quiet
 
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 # What the documentation asks for, to publish and to read. Write and Read bring
 # Describe with them.
@@ -87,9 +90,27 @@ def allow(topic):
 
 
 def refusal(sink, kind=SinkSetupError):
+    """
+    Why *sink* can't write; the documentation has to know of it.
+    """
     with pytest.raises(kind) as caught:
         sink.write([make_record()])
-    return str(caught.value)
+    said = str(caught.value)
+    rows = documented(said.partition(". ")[0])
+    assert not rows or any(re.search(row, said) for row in rows), said
+    return said
+
+
+def documented(kind):
+    """
+    What the page says of reasons of that *kind*, as patterns.
+    """
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    section = re.search(rf"\n## `{kind}\. …`\n(.*?)\n## ", page, re.DOTALL)
+    assert section, kind
+    rows = re.findall(r"^\| (`.*?`) \|", section[1], re.MULTILINE)
+    texts = [text for row in rows for text in re.findall("`(.*?)`", row)]
+    return [re.escape(each).replace("…", ".*") for each in texts]
 
 
 # Who comes
