@@ -8,12 +8,15 @@ import contextlib
 import logging
 import re
 
+from contextlib import nullcontext as nothing
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
-from auditlog.config import ClusterConfig, TopicConfig
+from auditlog import AuditLogPublisher, PostgresReader
+from auditlog.config import AuditLogConfig, ClusterConfig, TopicConfig
 from auditlog.errors import (
     ReadError,
     SinkError,
@@ -21,10 +24,11 @@ from auditlog.errors import (
     SinkUnavailableError,
 )
 from auditlog.kafka import KafkaReader, KafkaSink
+from auditlog.kafka import tokens as tokens_module
 from auditlog.testing.contracts import make_record
 from auditlog.testing.services import KafkaSecurity, KafkaServer, TokenServer
 from tests.fix_services import running
-from tests.kafka_tools import records, wait_until_quiet
+from tests.kafka_tools import make_event, records, wait_until_quiet
 
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -185,6 +189,77 @@ def test_tokens_are_kept(secured_kafka, make_sink, topic, allow):
     assert sum(1 for _ in KafkaReader(cluster, topic)) == 2
 
     assert secured_kafka.security.tokens.requests == before + 1
+
+
+@pytest.mark.parametrize(
+    "mechanism", ["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"]
+)
+@pytest.mark.parametrize("right", [True, False])
+def test_secrets_are_not_logged(
+    secured_kafka, make_sink, allow, caplog, mechanism, right
+):
+    """
+    Neither password nor token is in any log, at any level, nor in an error.
+    """
+    allow(secured_kafka, *LEAST)
+    caplog.set_level(logging.DEBUG)
+    password = "alice-secret" if right else "c4n4ry"
+    cluster = make_cluster(
+        secured_kafka, mechanism=mechanism, password=password
+    )
+    sink = make_sink(cluster)
+
+    with contextlib.suppress(SinkError) if not right else nothing():
+        sink.write([make_record()])
+
+    assert password not in caplog.text
+    tokens = [token for _, token in tokens_module._kept.values()]
+    assert not any(token in caplog.text for token in tokens)
+    assert password not in repr(cluster) + repr(sink) + repr(cluster.client())
+
+
+def test_settings_of_a_deployment(
+    secured_kafka, topic, allow, database_url, tmp_path
+):
+    """
+    The variables of the product that wrote this topic before, as they are:
+    events are stored in the database and arrive in the topic.
+    """
+    allow(secured_kafka, *LEAST, *MORE)
+    cluster = make_cluster(secured_kafka)
+    address = urlsplit(database_url)
+    secret = tmp_path / "properties"
+    secret.write_text(cluster.properties.reveal().replace("\n", "\\n"))
+    config = AuditLogConfig.from_env(
+        {
+            "CDK_ORGANIZATION_NAME": "conduktor",
+            "CDK_DATABASE_HOST": address.hostname,
+            "CDK_DATABASE_PORT": str(address.port),
+            "CDK_DATABASE_NAME": address.path.strip("/"),
+            "CDK_DATABASE_USERNAME": address.username,
+            "CDK_AUDITLOGPUBLISHER_CLUSTER": "prod",
+            "CDK_AUDITLOGPUBLISHER_TOPICNAME": topic,
+            "CDK_CLUSTERS_0_ID": "iam",
+            "CDK_CLUSTERS_0_NAME": "Amazon MSK IAM",
+            "CDK_CLUSTERS_0_BOOTSTRAPSERVERS": "b-1.example.com:9098",
+            "CDK_CLUSTERS_0_PROPERTIES": "sasl.mechanism=AWS_MSK_IAM",
+            "CDK_CLUSTERS_1_ID": "prod",
+            "CDK_CLUSTERS_1_NAME": "Production",
+            "CDK_CLUSTERS_1_COLOR": "#FF9900",
+            "CDK_CLUSTERS_1_BOOTSTRAPSERVERS": ",".join(
+                cluster.bootstrap_servers
+            ),
+            "CDK_CLUSTERS_1_PROPERTIES_FILE": str(secret),
+        }
+    )
+    with AuditLogPublisher.from_config(config) as publisher:
+        for n in range(5):
+            publisher.publish(make_event(n))
+        publisher.wait_delivered(30)
+
+    assert [r.body for r in KafkaReader(config.cluster("prod"), topic)] == [
+        r.body for r in PostgresReader(config.database)
+    ]
 
 
 def test_publishing_has_a_login_of_its_own(
