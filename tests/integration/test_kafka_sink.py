@@ -17,6 +17,8 @@ import confluent_kafka
 import pytest
 
 from cloudevents.core.bindings import kafka as cloudevents_kafka
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource
 from kafka.producer.sender import Sender
 
 from auditlog import codec
@@ -35,6 +37,7 @@ from auditlog.kafka import KafkaReader, KafkaSink
 from auditlog.kafka.errors import TopicGoneError
 from auditlog.testing.contracts import SinkContract, make_record
 from tests.kafka_tools import (
+    admin,
     bulky,
     cluster_at,
     consume,
@@ -95,6 +98,22 @@ def described(bootstrap_servers, topic):
     How the topic is now.
     """
     return lambda: describe(bootstrap_servers, topic)
+
+
+@pytest.fixture
+def settings_of(bootstrap_servers, topic):
+    """
+    The settings of the topic now.
+    """
+
+    def settings():
+        wanted = [ConfigResource("topic", topic)]
+        with admin(bootstrap_servers) as client:
+            found = client.describe_configs(wanted, config_filter="all")
+        entries = found["topic"][topic].items()
+        return {name: entry["value"] for name, entry in entries}
+
+    return settings
 
 
 class TestKafkaSink(SinkContract):
@@ -443,6 +462,108 @@ def test_topic_deleted_while_running_is_created_again(
     assert [record.body] == [m.value for m in contents()]
     assert len(described()["partitions"]) == 2
     assert isinstance(caught.value.__cause__, TopicGoneError)
+
+
+def test_created_with_its_settings(make_sink, settings_of):
+    """
+    A new topic has the settings that are configured, and no warning.
+    """
+    config = TopicConfig(
+        partition=2,
+        properties="retention.ms=-1\n# for ever\ncleanup.policy = delete",
+    )
+    make_sink(topic_config=config).write([make_record()])
+
+    found = settings_of()
+    assert found["retention.ms"] == "-1"
+    assert found["cleanup.policy"] == "delete"
+
+
+def test_settings_that_differ(make_sink, make_topic, caplog):
+    """
+    A setting of an existing topic that is not as configured is named.
+    """
+    make_topic(retention_ms=1000)
+    config = TopicConfig(properties="retention.ms=-1")
+
+    make_sink(topic_config=config).write([make_record()])
+
+    assert "it has retention.ms 1000 and not -1" in caplog.text
+
+
+def test_created_compacted(make_sink, caplog):
+    """
+    Who wants a compacted topic is told what it does, on a new one as well.
+    """
+    config = TopicConfig(properties="cleanup.policy=compact")
+
+    make_sink(topic_config=config).write([make_record()])
+
+    assert "compact, which deletes older events of the same key" in caplog.text
+
+
+def test_setting_that_the_broker_refuses(make_sink, topic):
+    """
+    A value that no topic can have is the broker's to refuse, in its words.
+    """
+    config = TopicConfig(properties="retention.ms=a week")
+
+    with pytest.raises(SinkSetupError) as caught:
+        make_sink(topic_config=config).write([make_record()])
+
+    said = str(caught.value)
+    assert f"Could not create topic {topic!r}" in said
+    assert "INVALID_CONFIG" in said
+    assert said.endswith(
+        "; correct audit_log_publisher.topicConfig.properties"
+    )
+
+
+def test_producer_settings(make_sink, cluster, contents, monkeypatch):
+    """
+    What the properties say of producers reaches kafka-python; acks stays.
+    """
+    built = []
+    original = KafkaProducer.__init__
+
+    def init(self, **settings):
+        built.append(settings)
+        original(self, **settings)
+
+    monkeypatch.setattr(KafkaProducer, "__init__", init)
+    tuned = attrs.evolve(
+        cluster,
+        properties="linger.ms=50\ncompression.type=none\nbatch.size=1000\n"
+        "request.timeout.ms=7000\ndelivery.timeout.ms=9000",
+    )
+
+    make_sink(tuned).write(records(10))
+
+    assert len(contents()) == 10
+    (settings,) = built
+    assert settings["linger_ms"] == 50
+    assert settings["compression_type"] is None
+    assert settings["batch_size"] == 1000
+    assert settings["request_timeout_ms"] == 7000
+    assert settings["delivery_timeout_ms"] >= 9000
+    assert settings["acks"] == "all"
+    assert settings["enable_idempotence"]
+
+
+def test_compression_that_is_not_installed(make_sink, cluster, monkeypatch):
+    """
+    A codec whose package is absent is named, with how to get it.
+    """
+    monkeypatch.setattr("kafka.codec.has_zstd", lambda: False)
+    tuned = attrs.evolve(cluster, properties="compression.type=zstd")
+
+    with pytest.raises(SinkSetupError) as caught:
+        make_sink(tuned).write([make_record()])
+
+    assert str(caught.value) == (
+        "Wrong set-up. Cluster 'prod': compression.type zstd needs a package; "
+        'pip install "kafka-python[zstd]", or use gzip'
+    )
 
 
 def test_compacted_topic_takes_no_record_without_key(

@@ -10,12 +10,14 @@ import time
 
 from typing import TYPE_CHECKING, Any
 
+import kafka.codec
 import kafka.errors
 
 from kafka import KafkaProducer
 from kafka.partitioner.default import murmur2
 from kafka.partitioner.sticky import StickyPartitioner
 
+from auditlog.errors import ConfigError
 from auditlog.kafka.errors import OverdueError, TopicGoneError
 from auditlog.kafka.quiet import DISCARDED, ours
 
@@ -204,7 +206,18 @@ def _tuned(
         found["batch_size"] = min(found["batch_size"], largest_batch)
     if found["compression_type"] == "none":
         found["compression_type"] = None
+    _check_codec(found["compression_type"])
     return found
+
+
+def _check_codec(name: str | None) -> None:
+    found = getattr(kafka.codec, f"has_{name}", None)
+    if found is not None and not found():
+        mistake = (
+            f"compression.type {name} needs a package; "
+            f'pip install "kafka-python[{name}]", or use gzip'
+        )
+        raise ConfigError([mistake])
 
 
 class _Partitioner(StickyPartitioner):  # type: ignore[misc]
