@@ -332,6 +332,35 @@ class Journal(Sink, Protocol):
         """
 
 
+@runtime_checkable
+class TransactionalSink(Sink, Protocol):
+    """
+    A sink that can store events in a transaction of the application's.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def write_in(self, connection: Any, records: Sequence[Record], /) -> None:
+        """
+        Put *records* into the open transaction of *connection*.
+
+        Opens no connection of its own. The events commit or vanish with what
+        else the transaction writes.
+
+        Raises:
+            TransactionError: If there is no transaction to join.
+
+            SinkError: As for :meth:`Sink.write`.
+        """
+
+    async def write_in_async(
+        self, connection: Any, records: Sequence[Record], /
+    ) -> None:
+        """
+        As :meth:`write_in`, without blocking the event loop.
+        """
+
+
 @attrs.frozen(kw_only=True)
 class Skipped:
     """

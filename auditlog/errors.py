@@ -18,6 +18,7 @@ Every exception that this library raises.
     │   ├── SinkUnavailableError (ConnectionError)
     │   ├── SinkSetupError
     │   │   └── ClusterNotFoundError (LookupError)
+    │   ├── TransactionError
     │   ├── EventRefusedError
     │   │   └── DuplicateEventError
     │   └── PartialWriteError
@@ -225,6 +226,15 @@ class ClusterNotFoundError(SinkSetupError, LookupError):
 
     def __str__(self) -> str:
         return f"Not found. Could not find cluster {self.cluster}"
+
+
+class TransactionError(SinkError):
+    """
+    There is no transaction of the caller's that an event could join.
+
+    The connection is closed, in autocommit mode, of another kind of database,
+    or its transaction has failed; nothing was written.
+    """
 
 
 class EventRefusedError(SinkError):

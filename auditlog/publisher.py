@@ -5,6 +5,7 @@ Takes events from the application and sees them to a sink.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
 import threading
@@ -12,7 +13,7 @@ import time
 import warnings
 import weakref
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from auditlog import codec as codecs
 from auditlog._engine.buffer import Buffer
@@ -30,7 +31,7 @@ from auditlog._engine.receipt import (
     remaining,
 )
 from auditlog._engine.worker import Worker
-from auditlog.abc import Journal
+from auditlog.abc import Journal, Record, TransactionalSink
 from auditlog.errors import (
     BufferFullError,
     ConfigError,
@@ -320,6 +321,92 @@ class AuditLogPublisher:
             )
         return receipt
 
+    # In a transaction of the caller's
+
+    def publish_in(self, connection: Any, event: AuditEvent, /) -> None:
+        """
+        Put *event* into the open transaction of *connection*.
+
+        It is stored when the caller commits, together with what else the
+        transaction writes, and never if it is rolled back. That is why there
+        is no receipt: nothing is durable before the caller commits. Relays
+        carry the event on afterwards.
+
+        Neither waits for events that were enqueued before, nor keeps their
+        order with this one. Uses no other connection and no other thread.
+
+        Args:
+            connection:
+                A connection to the database of the sink, with a transaction:
+                a psycopg ``Connection``, an SQLAlchemy ``Session`` or
+                ``Connection`` with any driver below, or Django's
+                ``connection``.
+
+            event: The event to store.
+
+        Raises:
+            PublisherClosedError: If :meth:`close` was called before.
+
+            TransactionError:
+                If the connection is in autocommit mode, closed, of another
+                kind of database, or its transaction has failed.
+
+            DuplicateEventError:
+                If the id is taken by another event. The same event again is
+                no error.
+
+            SinkError:
+                If the server refuses it; the transaction has failed then.
+
+            ConfigError: If the sink can't join transactions.
+
+            EncodingError: If the event doesn't fit the codec.
+
+        .. versionadded:: 0.1.0
+        """
+        sink, record = self._transactional(), self._record(event)
+        sink.write_in(connection, [record])
+
+    async def publish_in_async(
+        self, connection: Any, event: AuditEvent, /
+    ) -> None:
+        """
+        As :meth:`publish_in`, in the transaction of a psycopg
+        ``AsyncConnection`` or an SQLAlchemy ``AsyncSession`` or
+        ``AsyncConnection``.
+
+        .. versionadded:: 0.1.0
+        """
+        sink, record = self._transactional(), self._record(event)
+        await sink.write_in_async(connection, [record])
+
+    def _transactional(self) -> TransactionalSink:
+        if isinstance(self.sink, TransactionalSink):
+            return self.sink
+        raise ConfigError(
+            [
+                (
+                    f"{type(self.sink).__name__} can't join a transaction; "
+                    "use PostgresSink"
+                )
+            ]
+        )
+
+    def _record(self, event: AuditEvent) -> Record:
+        self._check(event)
+        if self._buffer.closed:
+            raise self._closed(event)
+        return Record(
+            event_id=event.event_id,
+            body=functools.partial(self._codec.encode, event),
+        )
+
+    def _closed(self, event: AuditEvent) -> PublisherClosedError:
+        return PublisherClosedError(
+            f"can't publish event {event.event_id}: "
+            f"publisher {self.name!r} is closed"
+        )
+
     # Waiting and ending
 
     def flush(self, timeout: float = 30.0) -> None:
@@ -579,10 +666,7 @@ class AuditLogPublisher:
                 waiter=waiter,
             )
         except PublisherClosedError:
-            raise PublisherClosedError(
-                f"can't publish event {event.event_id}: "
-                f"publisher {self.name!r} is closed"
-            ) from None
+            raise self._closed(event) from None
 
     def _offer_until(
         self, deadline: float, event: AuditEvent, *, urgent: bool

@@ -172,7 +172,7 @@ class Batch:
                 raise SinkUnavailableError(
                     f"event {each.event_id} was removed while it was stored"
                 )
-            if leaves[each.event_id] != _leaf(each.body):
+            if leaves[each.event_id] != leaf(each.body):
                 self.failed[each.event_id] = DuplicateEventError(
                     f"another event with the id {each.event_id} is stored"
                 )
@@ -199,5 +199,8 @@ def _columns(
     return values | {"lock_timeout": lock_timeout}
 
 
-def _leaf(body: bytes) -> bytes:
+def leaf(body: bytes) -> bytes:
+    """
+    The hash that the table keeps of a body.
+    """
     return hashlib.sha256(b"\0" + body).digest()

@@ -144,6 +144,14 @@ def translate(exc: psycopg.Error, what: str) -> SinkError:
     return kind(f"{what}: {_reason(exc, state)}{_way_out(state)}")
 
 
+def of_state(state: str, what: str) -> SinkError:
+    """
+    The error of ours for an SQLSTATE from a driver that we don't know.
+    """
+    kind = _KINDS.get(state) or _KINDS.get(state[:2]) or SinkSetupError
+    return kind(f"{what} (SQLSTATE {state}){_way_out(state)}")
+
+
 @contextmanager
 def owner_needed(doing: str, way_out: str) -> Iterator[None]:
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditlog.errors import SinkSetupError
 
@@ -18,6 +18,7 @@ from .order import Order
 from .reader import record
 from .schema import prepare
 from .statements import statements
+from .transaction import join, join_async
 
 
 if TYPE_CHECKING:
@@ -112,6 +113,38 @@ class PostgresSink:
                 server or the address.
         """
         Batch(self._lend, self._sql).write(records)
+
+    def write_in(self, connection: Any, records: Sequence[Record], /) -> None:
+        """
+        Put *records* into the open transaction of *connection*.
+
+        They are stored when the caller commits, and never if not. No other
+        connection is used; the tables have to be there. An error of the
+        server's leaves the caller's transaction as any failed statement does.
+
+        Args:
+            connection:
+                To the same database: a psycopg connection, an SQLAlchemy
+                session or connection with any driver, or Django's.
+
+        Raises:
+            TransactionError:
+                If it is closed, in autocommit mode, leads to no PostgreSQL,
+                or its transaction has failed.
+
+            DuplicateEventError: If an id is taken by another event.
+
+            SinkError: As for :meth:`write`.
+        """
+        join(connection, self._sql, records)
+
+    async def write_in_async(
+        self, connection: Any, records: Sequence[Record], /
+    ) -> None:
+        """
+        As :meth:`write_in`, through psycopg's or SQLAlchemy's async objects.
+        """
+        await join_async(connection, self._sql, records)
 
     def read(self, after: int, limit: int, /) -> Sequence[Record]:
         """

@@ -17,6 +17,7 @@ _DURABLY = """(
               set_config('lock_timeout', %(lock_timeout)s::text, true)
        ) AS durably"""
 _HEADING = re.compile(r"^-- (\w+) --\n", re.MULTILINE)
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
 
 
 def schema_sql(schema: str = "audit") -> str:
@@ -52,7 +53,7 @@ def statements(schema: str) -> dict[str, str]:
     text = _file("queries.sql").replace("{durably}", _DURABLY)
     parts = _HEADING.split(text.replace("{schema}", _quoted(schema)))
     return {
-        name: statement.strip()
+        name: _COMMENT.sub("", statement).strip()
         for name, statement in zip(parts[1::2], parts[2::2], strict=True)
     }
 

@@ -41,6 +41,22 @@ SELECT numbered.*
  ORDER BY numbered.id, numbered.seq
     ON CONFLICT (id) DO NOTHING
 
+-- insert_in --
+-- Through the caller's own connection, whatever its driver: values go as text,
+-- and a colon begins a name.
+INSERT INTO {schema}.event
+       (id, occurred_at, event_type, actor, resource, outcome, tenant, body)
+VALUES (CAST(CAST(:id AS text) AS uuid),
+        CAST(CAST(:occurred_at AS text) AS timestamptz),
+        CAST(:event_type AS text), CAST(:actor AS text),
+        CAST(:resource AS text), CAST(:outcome AS text),
+        CAST(:tenant AS text), CAST(:body AS bytea))
+    ON CONFLICT (id) DO NOTHING
+RETURNING 1
+
+-- leaf_in --
+SELECT leaf FROM {schema}.event WHERE id = CAST(CAST(:id AS text) AS uuid)
+
 -- leaves --
 SELECT id, leaf FROM {schema}.event WHERE id = ANY (%(ids)b::uuid[])
 

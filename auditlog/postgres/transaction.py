@@ -1,0 +1,130 @@
+"""
+Puts events into an open transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from auditlog.errors import (
+    DecodingError,
+    DuplicateEventError,
+    EventRefusedError,
+    SinkError,
+    SinkUnavailableError,
+    TransactionError,
+)
+
+from .batch import leaf
+from .callers import run, run_async
+from .columns import COLUMNS, row
+from .errors import of_state
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from auditlog.abc import Record
+
+    from .callers import Script
+
+
+_DOING = "can't put an audit event into the caller's transaction"
+_FAILED = "25P02"
+
+
+def join(
+    connection: Any, statements: Mapping[str, str], records: Sequence[Record]
+) -> None:
+    """
+    Insert *records* through *connection*, into its open transaction.
+
+    Raises:
+        TransactionError: If there is none that could be joined.
+
+        DuplicateEventError: If an id is taken by another event.
+
+        SinkError: For any error of the server's.
+    """
+    try:
+        run(connection, _insertion(statements, records))
+    except SinkError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - of whatever driver
+        # SQLAlchemy's own quotes the values.
+        raise _translated(exc) from getattr(exc, "orig", exc)
+
+
+async def join_async(
+    connection: Any, statements: Mapping[str, str], records: Sequence[Record]
+) -> None:
+    """
+    As :func:`join`, through a connection of an event loop.
+    """
+    try:
+        await run_async(connection, _insertion(statements, records))
+    except SinkError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - of whatever driver
+        # SQLAlchemy's own quotes the values.
+        raise _translated(exc) from getattr(exc, "orig", exc)
+
+
+def _insertion(
+    statements: Mapping[str, str], records: Sequence[Record]
+) -> Script:
+    for record in records:
+        inserted = yield statements["insert_in"], _values(record)
+        if inserted:
+            continue
+        # There already: whether it is the same, only now can be seen.
+        found = yield statements["leaf_in"], {"id": str(record.event_id)}
+        if not found or bytes(found[0][0]) != leaf(record.body):
+            raise DuplicateEventError(
+                f"another event with the id {record.event_id} is stored"
+            )
+
+
+def _values(record: Record) -> dict[str, object]:
+    try:
+        values: dict[str, object] = dict(
+            zip(COLUMNS, row(record), strict=True)
+        )
+    except DecodingError as exc:
+        raise EventRefusedError(
+            f"the body of {record.event_id} is no audit event"
+        ) from exc
+    return values | {"id": str(record.event_id)}
+
+
+def _translated(exc: Exception) -> Exception:
+    """
+    The error of ours for one of any driver; its own text may hold values.
+    """
+    state = _state(exc)
+    if state is None:
+        name = type(getattr(exc, "orig", exc)).__name__
+        lost = name in {"OperationalError", "InterfaceError"}
+        kind = SinkUnavailableError if lost else TransactionError
+        return kind(f"{_DOING} ({name}); roll it back")
+    if state == _FAILED:
+        return TransactionError(
+            "the transaction has failed, and nothing can be written in it "
+            "any more; roll it back"
+        )
+    return of_state(state, _DOING)
+
+
+def _state(exc: BaseException | None) -> str | None:
+    """
+    The SQLSTATE, wherever the driver and what wraps it have put it.
+    """
+    while exc is not None:
+        for name in ("sqlstate", "pgcode"):
+            found = getattr(exc, name, None)
+            if isinstance(found, str):
+                return found
+        if exc.args and isinstance(exc.args[0], dict):  # pg8000
+            return exc.args[0].get("C")
+        exc = getattr(exc, "orig", None) or exc.__cause__
+    return None
