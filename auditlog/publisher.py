@@ -44,6 +44,7 @@ from auditlog.errors import (
 )
 from auditlog.event import AuditEvent
 from auditlog.relay import Relay
+from auditlog.scope import Entry
 
 
 if TYPE_CHECKING:
@@ -51,9 +52,11 @@ if TYPE_CHECKING:
 
     from collections.abc import Callable, Mapping
     from types import TracebackType
+    from typing import Unpack
 
     from auditlog.abc import Sink
     from auditlog.config import AuditLogConfig, ClusterRegistry
+    from auditlog.event import EventFields
 
 
 log = logging.getLogger("auditlog.publisher")
@@ -379,6 +382,70 @@ class AuditLogPublisher:
         """
         sink, record = self._transactional(), self._record(event)
         await sink.write_in_async(connection, [record])
+
+    def record(
+        self,
+        event_type: str,
+        /,
+        *,
+        metadata: Mapping[str, object] | None = None,
+        connection: Any = None,
+        timeout: float = 5.0,
+        tell_message: bool = False,
+        **fields: Unpack[EventFields],
+    ) -> Entry:
+        """
+        Publish an event at the end of a ``with`` block, as the block ends.
+
+        Without an exception it is a ``success``. An exception makes it a
+        ``failure`` with the exception's class as its *code*, and goes on as
+        it was; should that event not be stored, the exception gets a note,
+        and the log a line. Works with ``with`` and with ``async with``.
+
+        With a *connection* the success joins its open transaction, as
+        :meth:`publish_in` does, and the failure does not, so that the
+        rollback which follows cannot erase it.
+
+        The event's time is that of the block's end, unless *occurred_at* is
+        given.
+
+        Args:
+            event_type: As for :class:`auditlog.AuditEvent`.
+
+            metadata: To begin with.
+
+            connection: The transaction of the block, if it has one.
+
+            timeout: As for :meth:`publish`.
+
+            tell_message:
+                Whether an exception's message becomes the *reason*. It may
+                hold what does not belong into an audit log.
+
+            **fields: All others of :class:`auditlog.AuditEvent`.
+
+        Returns:
+            What the block may set the outcome, changes and metadata on.
+
+        Raises:
+            InvalidEventError: If the event can't be built; at once.
+
+        The block's end raises what :meth:`publish` and :meth:`publish_in`
+        raise, and `EncodingError` for metadata that has no JSON form.
+
+        .. versionadded:: 0.1.0
+        """
+        given = metadata or {}
+        draft = AuditEvent(event_type=event_type, metadata=given, **fields)
+        return Entry(
+            self,
+            draft,
+            fields=fields,
+            metadata=given,
+            connection=connection,
+            timeout=timeout,
+            tell_message=tell_message,
+        )
 
     def _transactional(self) -> TransactionalSink:
         if isinstance(self.sink, TransactionalSink):

@@ -30,6 +30,7 @@ from auditlog import (
     AuditLogPublisher,
     InMemorySink,
     PostgresSink,
+    Resource,
     codec,
 )
 from auditlog.errors import (
@@ -594,3 +595,68 @@ def test_errors_name_the_state_and_no_content(url, publisher):
                     connection, make_event(actor=Actor(id="c4n4ry"))
                 )
             assert "c4n4ry" not in str(caught.value)
+
+
+# Scopes
+
+
+@every_way
+def test_scope_commits_and_vanishes_with_the_transaction(
+    url, publisher, stored, way
+):
+    """
+    The success of a scope is the transaction's, its failure is not: the
+    rollback cannot erase it.
+    """
+
+    def record(connection):
+        return publisher.record(
+            "App.Order.Place",
+            resource=Resource(type="order", id="1"),
+            connection=connection,
+        )
+
+    with way(url) as (connection, order, _), record(connection):
+        order()
+    assert stored() == ([], [])
+
+    with way(url) as (connection, order, commit):
+        with record(connection):
+            order()
+        commit()
+    again = pytest.raises(Exception, match="orders_pkey")
+    with way(url) as (connection, order, _), again, record(connection):
+        order()
+
+    bodies, orders = stored()
+    outcomes = [codec.decode(body).outcome for body in bodies]
+    assert (outcomes, orders) == (["success", "failure"], ["1"])
+
+
+@every_async_way
+def test_scope_in_an_event_loop(url, publisher, stored, way):
+    """
+    As above.
+    """
+
+    def record(connection):
+        return publisher.record(
+            "App.Order.Place",
+            resource=Resource(type="order", id="1"),
+            connection=connection,
+        )
+
+    async def main():
+        async with way(url) as (connection, order, commit):
+            async with record(connection):
+                await order()
+            await commit()
+        async with way(url) as (connection, order, _):
+            with pytest.raises(Exception, match="orders_pkey"):
+                async with record(connection):
+                    await order()
+
+    asyncio.run(main())
+
+    outcomes = [codec.decode(body).outcome for body in stored()[0]]
+    assert outcomes == ["success", "failure"]
