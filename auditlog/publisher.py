@@ -101,7 +101,9 @@ class AuditLogPublisher:
 
         overflow:
             What ``enqueue()`` does when the buffer is full: ``block`` for at
-            most *overflow_timeout* seconds and then raise, or ``raise``.
+            most *overflow_timeout* seconds and then raise; ``raise``; or
+            ``drop``, which counts the event, fails its receipt, and lets an
+            event of type ``AuditLog.Event.Drop`` tell of the gap.
 
         overflow_timeout: Seconds.
 
@@ -128,7 +130,7 @@ class AuditLogPublisher:
         max_bytes: int = 32 * 1024 * 1024,
         batch_events: int = 2_000,
         batch_bytes: int = 4 * 1024 * 1024,
-        overflow: Literal["block", "raise"] = "block",
+        overflow: Literal["block", "raise", "drop"] = "block",
         overflow_timeout: float = 1.0,
         shutdown_timeout: float = 10.0,
     ) -> None:
@@ -146,6 +148,7 @@ class AuditLogPublisher:
         self._batch_events = batch_events
         self._batch_bytes = batch_bytes
         self._overflow_timeout = overflow_timeout if overflow == "block" else 0
+        self._drops = overflow == "drop"
         self._shutdown_timeout = shutdown_timeout
         self._run_relays = run_relays
         self._on_close: list[Callable[[], object]] = []
@@ -305,7 +308,9 @@ class AuditLogPublisher:
         Raises:
             PublisherClosedError: If :meth:`close` was called before.
 
-            BufferFullError: If there is no room; the event isn't taken.
+            BufferFullError:
+                If there is no room; the event isn't taken. With
+                ``overflow="drop"`` the receipt fails with it instead.
 
             EncodingError: If the event doesn't fit the codec.
 
@@ -317,12 +322,22 @@ class AuditLogPublisher:
             deadline = time.monotonic() + self._overflow_timeout
             receipt = self._offer_until(deadline, event, urgent=False)
         if receipt is None:
-            raise BufferFullError(
+            error = BufferFullError(
                 f"can't take event {event.event_id}: "
                 f"{self._buffer.events} events wait for "
                 f"{self._buffer.sink}{self._why()}"
             )
+            if not self._drops:
+                raise error
+            receipt = self._drop(event, error)
         return receipt
+
+    @property
+    def dropped(self) -> int:
+        """
+        How many events ``enqueue()`` dropped in this process.
+        """
+        return self._buffer.dropped
 
     # In a transaction of the caller's
 
@@ -667,6 +682,7 @@ class AuditLogPublisher:
             sink=type(self.sink).__name__,
             max_events=self._max_events,
             max_bytes=self._max_bytes,
+            name=self.name,
         )
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
@@ -734,6 +750,14 @@ class AuditLogPublisher:
             )
         except PublisherClosedError:
             raise self._closed(event) from None
+
+    def _drop(
+        self, event: AuditEvent, error: BufferFullError
+    ) -> PendingReceipt:
+        receipt, begins = self._buffer.drop(event, error)
+        if begins:  # once for each gap, whose end an event tells of
+            log.error("publisher %r drops events: %s", self.name, error)
+        return receipt
 
     def _offer_until(
         self, deadline: float, event: AuditEvent, *, urgent: bool

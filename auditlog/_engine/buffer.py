@@ -10,12 +10,14 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from auditlog._engine.gap import Gap
 from auditlog._engine.receipt import (
     Gate,
     PendingReceipt,
     remaining,
     wake,
 )
+from auditlog.codec import weigh
 from auditlog.errors import PublisherClosedError, SinkError
 
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from uuid import UUID
 
+    from auditlog.errors import BufferFullError
     from auditlog.event import AuditEvent
 
 
@@ -45,9 +48,16 @@ class Buffer:
         max_bytes:
             At most so many bytes of events, by their weights. A single larger
             event is taken when nothing else is there.
+
+        name: That of the publisher, for the event that tells of a gap.
+
+    Attributes:
+        dropped: How many events were dropped so far.
     """
 
-    def __init__(self, *, sink: str, max_events: int, max_bytes: int) -> None:
+    def __init__(
+        self, *, sink: str, max_events: int, max_bytes: int, name: str
+    ) -> None:
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.sink = sink
@@ -64,6 +74,9 @@ class Buffer:
         self._worker: Gate | None = None
         self._watchers: list[Gate | asyncio.Future[None]] = []
         self._unseen: dict[UUID, SinkError] = {}
+        self._name = name
+        self._gap: Gap | None = None
+        self.dropped = 0
 
     # What callers do
 
@@ -99,17 +112,50 @@ class Buffer:
                 if waiter is not None:
                     self._watchers.append(waiter)
                 return None
-            self.events += 1
-            self.bytes += weight
-            self._taken += 1
-            receipt.number = self._taken
-            self._queue.append(receipt)
+            self._close_gap()
+            self._append(receipt)
             # The worker removes it: were it removed here, a signal handler
             # that raises before open() would leave the worker asleep.
             worker = self._worker
         if worker is not None:
             worker.open()
         return receipt
+
+    def drop(
+        self, event: AuditEvent, error: BufferFullError
+    ) -> tuple[PendingReceipt, bool]:
+        """
+        Count *event* instead of taking it, and fail its receipt.
+
+        What comes in next is preceded by an event that tells of the gap.
+
+        Returns:
+            The receipt, and whether a gap begins with it.
+        """
+        receipt = PendingReceipt(event, self, weight=0, urgent=False)
+        receipt.decide(error)
+        with self.lock:
+            begins = self._gap is None
+            self.dropped += 1
+            self._gap = self._gap or Gap()
+            self._gap.add(event.occurred_at)
+        return receipt, begins
+
+    def _close_gap(self) -> None:
+        gap, self._gap = self._gap, None
+        if gap is None:
+            return
+        event = gap.event(self._name)
+        self._append(
+            PendingReceipt(event, self, weight=weigh(event), urgent=False)
+        )
+
+    def _append(self, receipt: PendingReceipt) -> None:
+        self.events += 1
+        self.bytes += receipt.weight
+        self._taken += 1
+        receipt.number = self._taken
+        self._queue.append(receipt)
 
     def withdraw(self, receipt: PendingReceipt, error: SinkError) -> bool:
         """
@@ -142,7 +188,9 @@ class Buffer:
         """
         The number of events taken so far, for :meth:`passed`.
         """
-        return self._taken
+        with self.lock:
+            self._close_gap()
+            return self._taken
 
     def passed(self, mark: int) -> int:
         """
@@ -176,6 +224,8 @@ class Buffer:
         while True:
             gate = Gate()
             with self.lock:
+                if not self._queue:
+                    self._close_gap()
                 # Nothing is called in between: a finalizer could publish.
                 if not self._queue and not self.closed:
                     self._worker = gate

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from auditlog._engine.buffer import Buffer
-    from auditlog.errors import SinkError
+    from auditlog.errors import AuditLogError
     from auditlog.event import AuditEvent
 
 
@@ -135,7 +135,7 @@ class PendingReceipt:
         self.withdrawn = False
         self.at_sink = False
         self._buffer = buffer
-        self._error: SinkError | None = None
+        self._error: AuditLogError | None = None
         self._waiters: list[Gate | asyncio.Future[None]] | None = None
 
     def done(self) -> bool:
@@ -158,6 +158,8 @@ class PendingReceipt:
             EventRefusedError: If the sink will never take it.
 
             SinkError: If it was given up, such as at close.
+
+            BufferFullError: If it was dropped.
         """
         error = self.exception(timeout)
         if error is not None:
@@ -165,7 +167,7 @@ class PendingReceipt:
 
         return Receipt(event_id=self.event_id, sink=self._buffer.sink)
 
-    def exception(self, timeout: float | None = None) -> SinkError | None:
+    def exception(self, timeout: float | None = None) -> AuditLogError | None:
         """
         Wait until the event is decided on; what went wrong, or None.
 
@@ -212,7 +214,7 @@ class PendingReceipt:
             return True
 
     def decide(
-        self, error: SinkError | None
+        self, error: AuditLogError | None
     ) -> Sequence[Gate | asyncio.Future[None]]:
         """
         Set the outcome, under the buffer's lock; who has to be woken.

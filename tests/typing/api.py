@@ -173,7 +173,7 @@ exporters: list[Exporter] = [CSVExporter(), JSONExporter(framing="array")]
 
 publisher.publish("text")  # type: ignore[arg-type]
 AuditLogPublisher(object())  # type: ignore[arg-type]
-AuditLogPublisher(PrintSink(), overflow="drop")  # type: ignore[arg-type]
+AuditLogPublisher(PrintSink(), overflow="lose")  # type: ignore[arg-type]
 AuditEvent(event_type="A.B.C")  # type: ignore[call-arg]
 EventQuery(order="random")  # type: ignore[arg-type]
 context.bind(user="alice")  # type: ignore[call-arg]

@@ -20,6 +20,7 @@ import pytest
 from auditlog import codec
 from auditlog._engine import buffer
 from auditlog._engine.receipt import Gate
+from auditlog.context import bind
 from auditlog.errors import (
     BufferFullError,
     ConfigError,
@@ -34,7 +35,7 @@ from auditlog.errors import (
     SinkTimeoutError,
     SinkUnavailableError,
 )
-from auditlog.event import AuditEvent, Resource
+from auditlog.event import Actor, AuditEvent, Resource
 from auditlog.memory import InMemorySink
 from auditlog.publisher import AuditLogPublisher
 from auditlog.testing.faults import FaultySink
@@ -546,6 +547,105 @@ class TestEnqueue:
             publisher.enqueue(make_event())
         sink.flow()
         publisher.close()
+
+    def test_overflow_drop_counts_and_tells(self, sink, stored, caplog):
+        """
+        overflow="drop" never waits: what it gave up is counted exactly, each
+        receipt fails, and an event in its place tells how many, from when to
+        when.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(
+            sink, name="web", max_events=3, overflow="drop"
+        )
+        events = [make_event(n) for n in range(10)]
+        receipts = [publisher.enqueue(each) for each in events]
+        sink.flow()
+        publisher.flush()
+        publisher.enqueue(make_event(10))
+        publisher.close()
+
+        found = stored.events
+        assert [e.resource.id for e in found] == ["0", "1", "2", "web", "10"]
+        gap = found[3]
+        assert (gap.event_type, gap.outcome) == (
+            "AuditLog.Event.Drop",
+            "failure",
+        )
+        assert gap.metadata["count"] == publisher.dropped == 7
+        times = [
+            each.occurred_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            for each in (events[3], events[-1])
+        ]
+        assert [gap.metadata["first"], gap.metadata["last"]] == times
+        assert [type(r.exception(0)) for r in receipts] == [
+            *[type(None)] * 3,
+            *[BufferFullError] * 7,
+        ]
+        with pytest.raises(BufferFullError):
+            receipts[3].result()
+        assert caplog.text.count("'web' drops events") == 1
+
+    def test_gap_stands_before_what_came_after_it(self, sink, stored):
+        """
+        Each gap has its place between what came before and what came after.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink, max_events=2, overflow="drop")
+        for n in range(3):
+            publisher.enqueue(make_event(n))
+        sink.flow()
+        publisher.flush()
+        sink.stall()
+        for n in range(3, 8):
+            publisher.enqueue(make_event(n))
+        sink.flow()
+        publisher.close()
+
+        counts = [
+            e.metadata.get("count", e.resource.id) for e in stored.events
+        ]
+        assert counts == ["0", "1", 1, "3", "4", 3]
+
+    def test_gap_has_nobody_elses_context(self, sink, stored):
+        """
+        It is not the act of whoever happened to publish next.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink, max_events=1, overflow="drop")
+        with bind(actor=Actor(id="alice"), tenant="acme", correlation_id="c"):
+            publisher.enqueue(make_event(1))
+            publisher.enqueue(make_event(2))
+            sink.flow()
+            publisher.close()
+
+        gap = stored.events[-1]
+        assert (gap.actor, gap.tenant, gap.correlation_id) == (None,) * 3
+
+    def test_drops_of_many_threads_are_counted_exactly(self, sink, stored):
+        """
+        Stored and dropped together are all that was enqueued.
+        """
+        publisher = AuditLogPublisher(sink, max_events=50, overflow="drop")
+
+        def work():
+            for n in range(500):
+                publisher.enqueue(make_event(n))
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        publisher.close()
+
+        gaps = [
+            e.metadata["count"]
+            for e in stored.events
+            if e.event_type == "AuditLog.Event.Drop"
+        ]
+        assert sum(gaps) == publisher.dropped
+        assert len(stored.events) - len(gaps) + sum(gaps) == 4000
 
     def test_never_blocks_in_an_event_loop(self, sink):
         """

@@ -23,7 +23,7 @@ def events():
 
 
 def make_records(events, encode=codec.encode):
-    buffer = Buffer(sink="x", max_events=10, max_bytes=10)
+    buffer = Buffer(sink="x", name="x", max_events=10, max_bytes=10)
     receipts = [
         PendingReceipt(event, buffer, weight=1, urgent=False)
         for event in events
