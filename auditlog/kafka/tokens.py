@@ -22,6 +22,7 @@ TIMEOUT = 5.0
 
 # A token is used for so much of its life, as the Java client does it.
 _USED = 0.8
+_LONGEST = 10**9
 
 _REFUSALS = {400, 401, 403}
 # RFC 6749, section 5.2. What else an endpoint says is not repeated.
@@ -56,10 +57,13 @@ def token_for(login: Token) -> str:
     asked = time.monotonic()
     answer = _ask(login)
     token = str(answer["access_token"])
-    life = answer.get("expires_in")
-    life = float(life) if isinstance(life, int | float) else 0.0
-    _kept[login] = (asked + _USED * life, token)
+    _kept[login] = (asked + _USED * _life(answer.get("expires_in")), token)
     return token
+
+
+def _life(given: object) -> float:
+    known = isinstance(given, int | float) and 0 < given < _LONGEST
+    return float(given) if known else 0.0  # type: ignore[arg-type]
 
 
 def _ask(login: Token) -> dict[str, Any]:
@@ -67,13 +71,17 @@ def _ask(login: Token) -> dict[str, Any]:
     What the endpoint answers to the grant ``client_credentials`` (RFC 6749,
     section 4.4).
     """
-    requests = _load()
     wanted = {"grant_type": "client_credentials"}
     if login.scope:
         wanted["scope"] = login.scope
     where = f"The token endpoint {_origin(login.endpoint)}"
+    return _read(_answer(login, wanted, where), where)
+
+
+def _answer(login: Token, wanted: dict[str, str], where: str) -> Any:
+    requests = _load()
     try:
-        response = requests.post(
+        return requests.post(
             login.endpoint,
             data=wanted,
             # Bytes: texts would have to be Latin-1.
@@ -85,24 +93,22 @@ def _ask(login: Token) -> dict[str, Any]:
             timeout=TIMEOUT,
             allow_redirects=False,
         )
-    except requests.RequestException as exc:
-        # Its text may quote the URL.
-        raise UnreachableError(
-            f"{where} does not answer ({type(exc).__name__})"
-        ) from None
-    return _read(response, where)
+    except (requests.RequestException, ValueError) as exc:
+        kind = type(exc).__name__
+    # Outside, so that the request, which has the secret, hangs on no error.
+    raise UnreachableError(f"{where} does not answer ({kind})")
 
 
 def _read(response: Any, where: str) -> dict[str, Any]:
     status = response.status_code
     try:
         answer = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     found = answer if isinstance(answer, dict) else {}
     if status in _REFUSALS:
         code = found.get("error")
-        said = f", {code}" if code in _CODES else ""
+        said = f", {code}" if isinstance(code, str) and code in _CODES else ""
         raise RefusedLoginError(
             f"{where} refuses the client (HTTP {status}{said}); check "
             "clientId, clientSecret and scope"
