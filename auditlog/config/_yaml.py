@@ -13,6 +13,28 @@ from .files import UnreadableError
 # document is measured as if each were written out.
 _MAX_NODES = 100_000
 _MAX_DEPTH = 64
+# 1:00:00 is a number of base 60, which PyYAML reads in quadratic time.
+_MAX_DIGITS = 100
+_INT = "tag:yaml.org,2002:int"
+
+
+class _Loader(yaml.SafeLoader):
+    """
+    Gives up before a large document has taken its time.
+    """
+
+    nodes = 0
+
+    def compose_node(
+        self, parent: yaml.Node | None, index: int
+    ) -> yaml.Node | None:
+        """
+        Count what was written.
+        """
+        self.nodes += 1
+        if self.nodes > _MAX_NODES:
+            raise UnreadableError(f"has more than {_MAX_NODES} values")
+        return super().compose_node(parent, index)
 
 
 def parse(text: str) -> object:
@@ -26,7 +48,7 @@ def parse(text: str) -> object:
     """
     try:
         # In pure Python: the C parser would overflow the stack.
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -35,11 +57,23 @@ def parse(text: str) -> object:
     except UnreadableError:
         raise
     except yaml.MarkedYAMLError as exc:
-        place = _place(exc.problem_mark)
+        wrong = _reason(exc) + _place(exc.problem_mark)
+    except yaml.reader.ReaderError as exc:
+        wrong = f"holds a control character, as number {exc.position + 1}"
+    except RecursionError:
+        wrong = "is nested too deeply"
     except Exception:  # noqa: BLE001
-        # Among them RecursionError, and whatever int() and date() say.
-        place = ""
-    raise UnreadableError(f"is not valid YAML{place}")
+        # Among them whatever int() and date() say.
+        wrong = "is not valid YAML"
+    raise UnreadableError(wrong)
+
+
+def _reason(exc: yaml.MarkedYAMLError) -> str:
+    if exc.context == "expected a single document in the stream":
+        return "has several documents, of which only one can count"
+    if f"{exc.problem}".startswith("could not determine a constructor"):
+        return "has a tag, where only plain values may be"
+    return "is not valid YAML"
 
 
 def _measure(node: yaml.Node, sizes: dict[yaml.Node, int], depth: int) -> int:
@@ -59,6 +93,8 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         _refuse_duplicates(node)
         return [child for pair in node.value for child in pair]
+    if node.tag == _INT and len(node.value) > _MAX_DIGITS:
+        raise UnreadableError(f"has a number that is too long{_at(node)}")
     return node.value if isinstance(node, yaml.SequenceNode) else []
 
 

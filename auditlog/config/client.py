@@ -45,10 +45,10 @@ class Token:
         extensions: What the broker is told beside the token.
     """
 
-    endpoint: str
+    endpoint: str = attrs.field(repr=False)
     client_id: str = attrs.field(repr=False)
     client_secret: Secret
-    scope: str = ""
+    scope: str = attrs.field(default="", repr=False)
     extensions: tuple[tuple[str, str], ...] = attrs.field(
         default=(), repr=False
     )
@@ -81,11 +81,11 @@ class TLS:
         versions: Which are allowed, as ``TLSv1.2``; all safe ones if empty.
     """
 
-    trusted: str = ""
-    trusted_file: str = ""
-    certificate: str = ""
+    trusted: str = attrs.field(default="", repr=False)
+    trusted_file: str = attrs.field(default="", repr=False)
+    certificate: str = attrs.field(default="", repr=False)
     key: Secret | None = None
-    keystore_file: str = ""
+    keystore_file: str = attrs.field(default="", repr=False)
     key_password: Secret | None = None
     check_hostname: bool = True
     verify: bool = True

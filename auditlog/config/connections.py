@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 from auditlog.errors import ConfigError
 
 from .database import URL, wrong_url
-from .kinds import Kind
+from .kinds import Kind, wrong_characters
 from .secret import Secret
+from .translation import client_settings
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .model import ClusterConfig
 
 
 def keep_secret(value: Secret | str) -> Secret:
@@ -31,7 +30,8 @@ def keep_secret(value: Secret | str) -> Secret:
 def _secret(name: str, wrong: Callable[[str], str | None]) -> Kind:
     def wrong_secret(value: Any) -> str | None:
         if not isinstance(value, Secret):
-            return f"must be text (got {type(value).__name__})"
+            given = type(value).__name__
+            return f"must be text (got {given}); put it in quotes"
         return wrong(value.reveal())
 
     return Kind(name=name, wrong=wrong_secret, parse=keep_secret)
@@ -57,22 +57,30 @@ POSTGRES_URL = _secret(
 )
 
 
-def _wrong_password(password: str) -> str | None:
-    return "must hold no NUL" if "\0" in password else None
-
-
-PASSWORD = _secret("text", _wrong_password)
+PASSWORD = _secret("text", wrong_characters)
 
 
 CLIENT_PROPERTIES = _secret("Java client properties", lambda _: None)
 
 
-def wrong_properties(cluster: ClusterConfig) -> tuple[str, ...]:
+def joined(own: Secret | None, more: Secret | None) -> Secret | None:
+    """
+    Client properties with *more*, which win.
+    """
+    if own is None or more is None:
+        return own or more
+    # The empty line ends one that would go on.
+    return Secret(f"{own.reveal()}\n\n{more.reveal()}")
+
+
+def wrong_properties(
+    properties: Secret | None, *, ignore_untrusted: bool
+) -> tuple[str, ...]:
     """
     What is wrong with client properties and with the files that they name.
     """
     try:
-        client = cluster.client()
+        client = client_settings(properties, ignore_untrusted=ignore_untrusted)
         if client.tls is not None:
             from .tls import tls_context  # noqa: PLC0415 - costs time
 

@@ -105,13 +105,16 @@ def wrong_url(url: str) -> str | None:
             "is no PostgreSQL URL; percent-encode what is special in user "
             "and password, as in postgresql://user:p%40ss@host:5432/name"
         )
+    return " and ".join(dict.fromkeys(_wrong_parts(match))) or None
+
+
+def _wrong_parts(match: re.Match[str]) -> Iterator[str]:
     if not all(map(_is_host, match["hosts"].split(","))):
-        return "must name its hosts as host:port,host:port"
+        yield "must name its hosts as host:port,host:port"
     for name, value in _pairs(match["query"]):
         wrong = _wrong_parameter(name, value)
         if wrong is not None:
-            return wrong
-    return None
+            yield wrong
 
 
 def _wrong_parameter(name: str, value: str | None) -> str | None:

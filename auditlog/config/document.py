@@ -78,7 +78,11 @@ class Document(Source):
 
     def _replaced(self, value: object, label: str) -> object:
         if isinstance(value, list):
-            return [self._replaced(each, label) for each in value]
+            # One level, as no setting has more: a list may hold itself.
+            return [self._replaced_text(each, label) for each in value]
+        return self._replaced_text(value, label)
+
+    def _replaced_text(self, value: object, label: str) -> object:
         if not isinstance(value, str):
             return value
         if self._environ is None:
@@ -162,4 +166,4 @@ class _Place:
 
 
 def _is_empty(value: object) -> bool:
-    return value is None or value == ""
+    return value is None or (isinstance(value, str) and not value)

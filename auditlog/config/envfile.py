@@ -5,6 +5,7 @@ Add the variables of the file that ``CDK_ENV_FILE`` names.
 from __future__ import annotations
 
 import io
+import re
 
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from auditlog.errors import MissingExtraError
 
 from .files import UnreadableError, read_text
 from .settings import CDK, OWN
+from .source import plain
 
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 # Each names a file of variables.
 ENV_FILES = ("CDK_ENV_FILE", "AUDITLOG_ENV_FILE")
+
+# python-dotenv looks for a comment behind blanks, in quadratic time.
+_BLANKS = re.compile(r"[^\S\r\n]{500}")
 
 
 def with_env_file(
@@ -51,7 +56,8 @@ def with_env_file(
         except UnreadableError as exc:
             return environ, [f"names a file that {exc} @ {name}"]
         wrong += [
-            f"line {line} is no NAME=value @ {path} ({name})" for line in lines
+            f"line {line} is no NAME=value @ {plain(path)} ({name})"
+            for line in lines
         ]
     wrong += [
         "one setting with two values, in the environment and in the file of "
@@ -68,6 +74,11 @@ def _parsed(text: str) -> tuple[dict[str, str], list[int]]:
         from dotenv.parser import parse_stream  # noqa: PLC0415 - an extra
     except ImportError as exc:
         raise MissingExtraError("CDK_ENV_FILE", "dotenv") from exc
+
+    blanks = _BLANKS.search(text)
+    if blanks:
+        line = text.count("\n", 0, blanks.start()) + 1
+        raise UnreadableError(f"has too many blanks on line {line}")
 
     found: dict[str, str] = {}
     wrong: list[int] = []

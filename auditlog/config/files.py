@@ -7,8 +7,9 @@ here say where and not what, and carry no cause.
 
 from __future__ import annotations
 
-import re
-import tomllib
+import codecs
+import errno
+import stat
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 
 MAX_BYTES = 1024 * 1024
+
+# The mark of UTF-32 in the other order begins with that of UTF-16.
+_OTHERS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
 class UnreadableError(Exception):
@@ -46,9 +50,10 @@ def read_text(path: str | Path) -> str:
     The UTF-8 text of a small file, without a byte order mark.
 
     Raises:
-        UnreadableError: If it is absent, too large or not UTF-8.
+        UnreadableError: If it is absent, no file, too large or not UTF-8.
     """
     try:
+        refuse_what_waits(path)
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as exc:
@@ -57,11 +62,34 @@ def read_text(path: str | Path) -> str:
         raise UnreadableError(f"can't be read ({reason})") from None
 
     if len(content) > MAX_BYTES:
-        raise UnreadableError(f"is larger than {MAX_BYTES} bytes")
+        raise UnreadableError(
+            f"is larger than {MAX_BYTES} bytes; is it the right one?"
+        )
+    return _decoded(content)
+
+
+def refuse_what_waits(path: str | Path) -> None:
+    """
+    Refuse what is neither a file nor a folder: a pipe may never be written
+    to, and a device may never end.
+
+    Raises:
+        OSError: If it is such a thing, or can't be looked at.
+    """
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a pipe or device; name a file")
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith(_OTHERS):
+        raise UnreadableError("is UTF-16 or UTF-32; save it as UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise UnreadableError(f"is not UTF-8 at byte {exc.start}") from None
+        wrong = f"is not UTF-8 at byte {exc.start}; save it as UTF-8"
+    # Outside, so that the content hangs on no error.
+    raise UnreadableError(wrong)
 
 
 def _parser(path: Path) -> Callable[[str], object]:
@@ -74,16 +102,9 @@ def _parser(path: Path) -> Callable[[str], object]:
 
 
 def _parse_toml(text: str) -> object:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        where = re.search(
-            r"line [0-9]+, column [0-9]+|end of document", f"{exc}"
-        )
-        place = f": {where[0]}" if where else ""
-    except (RecursionError, ValueError, OverflowError):
-        place = ": nested too deeply, or a number too large"
-    raise UnreadableError(f"is not valid TOML{place}")
+    from . import _toml  # noqa: PLC0415 (costs time)
+
+    return _toml.parse(text)
 
 
 def _parse_yaml(text: str) -> object:

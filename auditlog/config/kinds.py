@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -52,9 +53,24 @@ def got(value: object) -> str:
         return f"(got {value})"
     if isinstance(value, int) and abs(value) < 10**18:
         return f"(got {value})"
-    if isinstance(value, str):
+    if isinstance(value, str) and not re.search("[@=]|://", value):
         return f"(got {value[:60]!r}{'…' * (len(value) > 60)})"  # noqa: PLR2004
-    return f"(got {type(value).__name__})"
+    # What has a sign of a password's neighbourhood is not shown.
+    kind = "text" if isinstance(value, str) else type(value).__name__
+    return f"(got {kind})"
+
+
+def wrong_characters(given: str) -> str | None:
+    """
+    Why a secret text can't be sent to a server, if it can't.
+
+    A variable holds bytes that are no UTF-8 as lone surrogates.
+    """
+    if "\0" in given:
+        return "must hold no NUL"
+    if re.search("[\ud800-\udfff]", given):
+        return "must be UTF-8"
+    return None
 
 
 # Plain values
@@ -272,8 +288,8 @@ def parts(cls: type[Any], *, unique: str | None = None) -> Kind:
             return f"must be objects of {cls.__name__} only (got {given})"
         if unique is None:
             return None
-        ids = [getattr(each, unique) for each in value]
-        twice = sorted({each for each in ids if ids.count(each) > 1})
+        ids = Counter(getattr(each, unique) for each in value)
+        twice = sorted(each for each, times in ids.items() if times > 1)
         return (
             f"has two of ID {', '.join(map(repr, twice))}" if twice else None
         )

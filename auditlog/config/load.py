@@ -18,6 +18,7 @@ from .environment import CONFIG_FILES, Environment
 from .files import UnreadableError, read_file
 from .settings import Path, fields, of, table
 from .settings import mistakes as find_mistakes
+from .source import plain
 
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def load_env(cls: type[T], environ: Mapping[str, str]) -> Loaded[T]:
         raise ConfigError(wrong)
 
     ((path, name),) = files.items()
-    return _load_file(cls, path, f"{path} ({name})", environ, wrong)
+    where = f"{plain(path)} ({name})"
+    return _load_file(cls, path, where, environ, wrong)
 
 
 def load_file(
@@ -72,7 +74,7 @@ def load_file(
     Build *cls* from a file and the environment, which wins.
     """
     environ, wrong = with_env_file(environ)
-    return _load_file(cls, path, str(path), environ, wrong)
+    return _load_file(cls, path, plain(str(path)), environ, wrong)
 
 
 def load_mapping(
@@ -98,7 +100,12 @@ def _load_file(
         wrong = [*mistakes, f"{exc} @ {where}"]
     else:
         return _load(
-            cls, content, str(path), environ, mistakes=mistakes, is_file=True
+            cls,
+            content,
+            plain(str(path)),
+            environ,
+            mistakes=mistakes,
+            is_file=True,
         )
 
     # What else is wrong is found too; the parser's error, which may quote a
@@ -137,7 +144,7 @@ class _Builder:
         self.given = given
         self._settings = {each.attributes: each for each in table(cls)}
         self._paths: dict[int, Path] = {}  # of parts, which values keep alive
-        self._rest = SimpleNamespace()  # what there is of the last one
+        self._rest: Any = None  # what there is of the last one, or ones
 
     def build(self, cls: type[Any], at: Path) -> Any:
         """
@@ -150,7 +157,7 @@ class _Builder:
             known = len(self.mistakes)
             values |= self._value(field, (*at, field.name))
             if len(self.mistakes) > known:
-                broken[field.name] = values.get(field.name) or self._rest
+                broken[field.name] = self._rest
 
         self.mistakes += find_mistakes(
             cls,
@@ -161,11 +168,13 @@ class _Builder:
             broken=broken,
         )
         if len(self.mistakes) > before:
-            self._rest = SimpleNamespace(**values)
+            self._rest = self._at(at, SimpleNamespace(**values))
             return None
-        built = cls(**values)
-        self._paths[id(built)] = at
-        return built
+        return self._at(at, cls(**values))
+
+    def _at(self, at: Path, part: Any) -> Any:
+        self._paths[id(part)] = at
+        return part
 
     def _value(self, field: Attribute[Any], at: Path) -> dict[str, Any]:
         kind = of(field).kind
@@ -176,8 +185,12 @@ class _Builder:
         below = {path[len(at)] for path in self.given if _is_in(path, at)}
         if kind.many:
             paths = [(*at, index) for index in sorted(below)]
-            built = [self.build(kind.part, path) for path in paths]
-            return {field.name: tuple(each for each in built if each)}
+            built = [
+                self.build(kind.part, path) or self._rest for path in paths
+            ]
+            self._rest = tuple(built)
+            good = (each for each in built if isinstance(each, kind.part))
+            return {field.name: tuple(good)}
 
         one = self.build(kind.part, at) if below else None
         return {} if one is None else {field.name: one}

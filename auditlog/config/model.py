@@ -222,13 +222,8 @@ class ClusterConfig:
 
         .. versionadded:: 0.1.0
         """
-        if more is None:
-            return self
-        own = self.properties.reveal() if self.properties else ""
-        # The empty line ends one that would go on.
-        return attrs.evolve(
-            self, properties=Secret(f"{own}\n\n{more.reveal()}")
-        )
+        both = connections.joined(self.properties, more)
+        return attrs.evolve(self, properties=both)
 
 
 _HOST = kinds.text(
@@ -446,6 +441,19 @@ class RelayConfig:
         check(self)
 
 
+def _wrong_properties(
+    cluster: Any, more: Secret | None = None
+) -> tuple[str, ...]:
+    # Of a cluster with other mistakes there is only what was given.
+    own = getattr(cluster, "properties", None)
+    ignored = getattr(cluster, "ignore_untrusted_certificate", False)
+    if not isinstance(own, Secret | None):
+        return ()
+    return connections.wrong_properties(
+        connections.joined(own, more), ignore_untrusted=ignored is True
+    )
+
+
 @attrs.frozen(kw_only=True)
 class AuditLogConfig:
     """
@@ -520,11 +528,10 @@ class AuditLogConfig:
         for each in clusters if isinstance(clusters, tuple) else ():
             if getattr(each, "id", None) != used or used is None:
                 continue
-            wrong = connections.wrong_properties(each)
+            wrong = _wrong_properties(each)
             yield from ((("properties", each), one) for one in wrong)
             if not wrong and isinstance(more, Secret):
-                both = each.with_properties(more)
-                wrong = connections.wrong_properties(both)
+                wrong = _wrong_properties(each, more)
                 yield from ((("properties", publisher), one) for one in wrong)
 
     @classmethod

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from auditlog.errors import MissingExtraError
 
+from .kinds import wrong_characters
+
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 # A block that lost its line ends, or kept them where a property can't.
@@ -57,15 +59,42 @@ def read_properties(text: str) -> dict[str, str] | str:
         raise MissingExtraError("client properties", "kafka") from exc
 
     try:
-        return javaproperties.loads(_one_property_a_line(text))
+        found = javaproperties.loads(_one_property_a_line(text))
     except javaproperties.InvalidUEscapeError:
         return r"holds a \u that is no character; write \\ for a backslash"
+    return wrong_characters("".join([*found, *found.values()])) or found
 
 
 def _one_property_a_line(text: str) -> str:
     joined = PEM.sub(lambda found: " ".join(_parts(found)), text)
     joined = _BETWEEN.sub(" ", joined)
-    return _WRITTEN_OUT.sub(r"\1\n", _GOES_ON.sub("", joined))
+    lines = _WRITTEN_OUT.sub(r"\1\n", _GOES_ON.sub("", joined))
+    return "\n".join(_whole_lines(re.split(r"\r\n|\r|\n", lines)))
+
+
+def _whole_lines(lines: Iterable[str]) -> Iterator[str]:
+    """
+    *lines* without comments, those that go on made one.
+
+    javaproperties would take a time that grows with the square of their
+    number.
+    """
+    parts: list[str] = []
+    for line in lines:
+        rest = line.lstrip(" \t\f")
+        if not parts and rest.startswith(("#", "!")):
+            continue
+        goes_on = (len(rest) - len(rest.rstrip("\\"))) % 2
+        parts.append(rest[:-1] if goes_on else rest)
+        if not goes_on:
+            yield _no_comment("".join(parts))
+            parts = []
+    yield _no_comment("".join(parts))
+
+
+def _no_comment(line: str) -> str:
+    # In what a line goes on to, # is a part of a name.
+    return f"\\{line}" if line.startswith(("#", "!")) else line
 
 
 def _parts(found: re.Match[str]) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Source:
         """
         Note a mistake.
         """
-        self.mistakes.append(f"{wrong} @ {_plain(where)}")
+        self.mistakes.append(f"{wrong} @ {plain(where)}")
 
     def unknown(self, key: str, where: str, *, strict: bool) -> None:
         """
@@ -95,6 +95,13 @@ def _below(section: str, known: dict[str, Setting]) -> dict[str, Setting]:
     }
 
 
-def _plain(name: str) -> str:
-    # Names come from outside and may hold a line that looks like a log's.
+def plain(name: str) -> str:
+    """
+    A name that came from outside, on one line.
+
+    It may hold a line that looks like a log's. And where a file is due,
+    somebody may have put the URL of a database, or the content.
+    """
+    if "://" in name or ": " in name:
+        return "(not shown, as it is more than a name)"
     return name[:200] if name.isprintable() else ascii(name[:200])

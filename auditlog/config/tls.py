@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from auditlog.errors import ConfigError
 
+from .files import refuse_what_waits
+
 
 if TYPE_CHECKING:
     from .client import TLS
@@ -57,6 +59,7 @@ def expiry(tls: TLS) -> datetime | None:
     text = tls.certificate
     with contextlib.suppress(OSError, ValueError):
         if tls.keystore_file:
+            refuse_what_waits(tls.keystore_file)
             text = Path(tls.keystore_file).read_text("ascii")
         match = _CERTIFICATE.search(text)
         der = ssl.PEM_cert_to_DER_cert(match[0]) if match else b""
@@ -82,6 +85,7 @@ def _trust(context: ssl.SSLContext, tls: TLS) -> list[str]:
     try:
         if tls.trusted_file:
             name = "ssl.truststore.location"
+            refuse_what_waits(tls.trusted_file)
             context.load_verify_locations(cafile=tls.trusted_file)
         elif tls.trusted:
             context.load_verify_locations(cadata=tls.trusted)
@@ -97,6 +101,7 @@ def _present(context: ssl.SSLContext, tls: TLS) -> list[str]:
     try:
         if tls.keystore_file:
             name = "ssl.keystore.location"
+            refuse_what_waits(tls.keystore_file)
             _load(context, tls.keystore_file, tls)
         elif tls.certificate and tls.key:
             _load_texts(context, tls)

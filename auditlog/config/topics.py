@@ -52,6 +52,9 @@ _KNOWN = frozenset(
     }
 )
 
+_NAME = re.compile("[a-z][a-zA-Z0-9_-]*([.][a-zA-Z0-9_-]+)+")
+_CLIENTS = re.compile(r"(sasl|security|ssl)\.|bootstrap\.servers")
+
 
 def topic_settings(text: str) -> dict[str, str]:
     """
@@ -68,16 +71,30 @@ def _wrong(value: Any) -> str | None:
     found = read_properties(value)
     if isinstance(found, str):
         return found
-    for place, (name, text) in enumerate(found.items(), 1):
-        if not re.fullmatch("[a-z][a-zA-Z0-9_-]*([.][a-zA-Z0-9_-]+)+", name):
-            # Somebody may have taken it for the client's properties.
-            return f"must be lines as retention.ms=-1 (not so: {place})"
+    wrong = (
+        _wrong_setting(place, name, text.strip())
+        for place, (name, text) in enumerate(found.items(), 1)
+    )
+    return " and ".join(filter(None, wrong)) or None
+
+
+def _wrong_setting(place: int, name: str, text: str) -> str | None:
+    # Somebody may have taken it for the client's properties, with a password
+    # in what looks like a name: only what is known is shown.
+    if name in _KNOWN:
+        shown = name
+    elif _CLIENTS.match(name):
+        return f"no topic has setting {place}, which is a client's"
+    elif not _NAME.fullmatch(name):
+        return f"must be lines as retention.ms=-1 (not so: {place})"
+    else:
+        shown = f"setting {place}"
         near = difflib.get_close_matches(name, _KNOWN, 1, 0.8)
-        if near and name not in _KNOWN:
+        if near:
             return f"no topic has {name}; did you mean {near[0]}?"
-        if not text.strip():
-            return f"must give a value to {name}"
-    return None
+    if not text:
+        return f"must give a value to {shown}"
+    return None if text.isprintable() else f"must be printable in {shown}"
 
 
 TOPIC_SETTINGS = Kind(name="topic settings, one a line", wrong=_wrong)

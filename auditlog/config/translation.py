@@ -14,6 +14,7 @@ import difflib
 import re
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from auditlog.errors import ConfigError
 
@@ -211,7 +212,10 @@ class _Reading:
     # The protocol
 
     def _protocol(self) -> Protocol:
-        given = self._one_of("security.protocol", _PROTOCOLS, "PLAINTEXT")
+        meant = self._of.get("security.protocol", "").upper()
+        # So that the rest of one that is misspelt is looked at, too.
+        near = "SASL_SSL" if "SASL" in meant else "PLAINTEXT"
+        given = self._one_of("security.protocol", _PROTOCOLS, near)
         if given == "PLAINTEXT" and "security.protocol" not in self._of:
             self._check_forgotten()
         protocol: Protocol = given  # type: ignore[assignment]
@@ -299,8 +303,24 @@ class _Reading:
             client_id=client,
             client_secret=Secret(secret),
             scope=self._of.get(f"{_OAUTH}scope") or options.get("scope", ""),
-            extensions=tuple(_extensions(options)),
+            extensions=tuple(self._extensions(options)),
         )
+
+    def _extensions(
+        self, options: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        for name, value in options.items():
+            if not name.startswith("extension_"):
+                continue
+            plain = name.removeprefix("extension_")
+            if _EXTENSION.fullmatch(f"{plain}={value}"):
+                yield plain, value
+            else:
+                self._wrong(
+                    "sasl.jaas.config",
+                    "must give extensions as extension_name=value, of ASCII "
+                    "letters, and not extension_auth",
+                )
 
     def _check_handler(self) -> None:
         name = "sasl.login.callback.handler.class"
@@ -317,7 +337,7 @@ class _Reading:
         url = self._of.get(name)
         if not url:
             self._wrong(name, "must be set for OAUTHBEARER")
-        elif not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s#]*)?", url):
+        elif not _is_endpoint(url):
             self._wrong(name, "must be an https:// or http:// URL, no user")
         else:
             return url
@@ -352,7 +372,7 @@ class _Reading:
     def _pem(self, name: str, label: str) -> str:
         text = self._of.get(name, "")
         pem = as_pem(text) or ""
-        if text and f"{label}-----" not in pem:
+        if text and not (f"{label}-----" in pem and pem.isascii()):
             self._wrong(
                 name,
                 f"must be PEM: -----BEGIN {label}----- and so on, on one "
@@ -419,7 +439,18 @@ class _Reading:
             )
 
 
-def _extensions(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name, value in options.items():
-        if name.startswith("extension_"):
-            yield name.removeprefix("extension_"), value
+# As RFC 7628, section 3.1, has them; else one could end the message.
+_EXTENSION = re.compile(r"(?!auth=)[A-Za-z]+=[\x21-\x7e \t\r\n]+")
+
+
+def _is_endpoint(url: str) -> bool:
+    if not re.fullmatch(r"https?://[!-~]+", url):
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        # What is looked up in DNS, which a name may fail on before it is.
+        (parts.hostname or ".").encode("idna")
+    except ValueError:
+        return False
+    return port != 0 and "@" not in parts.netloc and "#" not in url

@@ -22,6 +22,8 @@ _DOLLAR = re.compile(
 _PLAIN_NAME = re.compile("[A-Z][A-Z0-9_]*", re.ASCII)
 
 _ESCAPE = "write a $ itself as $$"
+# A short name may stand for a long text, again and again.
+_MAX_LENGTH = 1024 * 1024
 
 
 def replace_variables(
@@ -37,8 +39,18 @@ def replace_variables(
         The text, and what is wrong with it.
     """
     wrong: list[str] = []
+    length = len(text)
 
     def value(match: re.Match[str]) -> str:
+        nonlocal length
+        found = looked_up(match)
+        length += len(found)
+        if length > _MAX_LENGTH:
+            wrong.append(f"is longer than {_MAX_LENGTH} with its variables")
+            return ""
+        return found
+
+    def looked_up(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
         if match["other"]:
             wrong.append(f"holds a ${{ that begins no ${{NAME}}; {_ESCAPE}")
@@ -52,4 +64,5 @@ def replace_variables(
             wrong.append(f"needs {shown}, which is not set; {_ESCAPE}")
         return environ.get(name, "")
 
-    return _DOLLAR.sub(value, text), wrong
+    replaced = _DOLLAR.sub(value, text)
+    return replaced, list(dict.fromkeys(wrong))

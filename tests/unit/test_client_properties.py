@@ -273,6 +273,34 @@ def test_oauth_extensions():
     assert login.extensions == (("logical", "lkc-1"),)
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["extension_auth=x", "extension_=x", "extension_a1=x", "extension_a='ä'"],
+)
+def test_extensions_that_are_none(option):
+    """
+    What would break the login's message is refused.
+    """
+    (found,) = mistakes(
+        sasl(f"{OAUTH}clientId=i clientSecret=s {option};", "OAUTHBEARER")
+        + f"sasl.oauthbearer.token.endpoint.url={ENDPOINT}"
+    )
+
+    assert found.startswith("sasl.jaas.config must give extensions as")
+
+
+def test_misspelt_protocol_hides_no_other_mistake():
+    """
+    One that is nearly one with a login has its login looked at.
+    """
+    protocol, login = mistakes(
+        "security.protocol=SASL-SSL\nsasl.mechanism=nope"
+    )
+
+    assert protocol.startswith("security.protocol must be PLAINTEXT or ")
+    assert login.startswith("sasl.mechanism must be PLAIN or ")
+
+
 def test_untrusted_certificate_ignored():
     """
     ``ignoreUntrustedCertificate`` takes any certificate, for any name.
@@ -339,6 +367,9 @@ ONE = [
     ("sasl.jaas.config=x;", "'required' is missing"),
     ("sasl.jaas.config=x required a b;", "an option without a value"),
     ("sasl.jaas.config=\\uzzzz", "\\u that is no character"),
+    (f"sasl.jaas.config={PLAIN}username=a password=\\ud800;", "must be UTF-8"),
+    (f"sasl.jaas.config={PLAIN}username=a password=\udce4;", "must be UTF-8"),
+    (f"sasl.jaas.config={PLAIN}username=a password=\\u0000;", "hold no NUL"),
 ]
 
 
@@ -354,6 +385,7 @@ def test_logins_refused(line, said):
     assert any(said in each for each in found)
 
 
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 TLS = [
     ("ssl.truststore.location=/x.jks", "ssl.truststore.type must be PEM"),
     (
@@ -361,6 +393,10 @@ TLS = [
         "openssl pkcs12",
     ),
     ("ssl.truststore.certificates=hunter2", "must be PEM"),
+    (
+        f"ssl.truststore.certificates={BEGIN}ä{END}",
+        "ssl.truststore.certificates must be PEM",
+    ),
     ("ssl.cipher.suites=TLS_AES", "ssl.cipher.suites is not supported"),
     ("ssl.engine.factory.class=X", "Java classes can't be loaded"),
     ("ssl.endpoint.identification.algorithm=no", "must be https, or empty"),
@@ -406,6 +442,26 @@ def test_properties_refused(line, said):
         (
             f"sasl.oauthbearer.token.endpoint.url={ENDPOINT}",
             "must give clientSecret",
+        ),
+        *(
+            (
+                f"sasl.oauthbearer.token.endpoint.url=https://{rest}",
+                "must be an https:// or http:// URL",
+            )
+            for rest in (
+                "me@h/",
+                "[x/",
+                "h:x/",
+                "h:0/",
+                "h:99999/",
+                "a..b/",
+                f"{'a' * 70}/",
+                "/",
+                "?h",
+                "h/#x",
+                "h/ä",
+                "a℀b/",
+            )
         ),
     ],
 )
@@ -544,6 +600,25 @@ def test_mistakes_name_the_variable():
     ) in found
     assert "topicName" in found
     assert "clusters[0].bootstrapServers" in found
+
+
+def test_properties_of_a_cluster_with_other_mistakes():
+    """
+    They are looked at all the same: one report has all.
+    """
+    content = {
+        "publisher": {"cluster": "a", "topicName": "t"},
+        "clusters": [{"id": "a", "properties": "acks=0"}, {"name": "b"}],
+    }
+    with pytest.raises(ConfigError) as caught:
+        AuditLogConfig.from_mapping(content)
+
+    assert [each.rsplit("@ ")[1] for each in caught.value.mistakes] == [
+        "clusters[0].bootstrapServers (CDK_CLUSTERS_0_BOOTSTRAPSERVERS)",
+        "clusters[1].id (CDK_CLUSTERS_1_ID)",
+        "clusters[1].bootstrapServers (CDK_CLUSTERS_1_BOOTSTRAPSERVERS)",
+        "clusters[0].properties (in the mapping)",
+    ]
 
 
 def test_publishers_own_properties_win():

@@ -494,8 +494,17 @@ def test_only_one_newline_is_stripped(tmp_path):
         (None, "names a file that can't be read (No such file or directory)"),
         (b"", "names a file that is empty"),
         (b"\n", "names a file that is empty"),
-        (b"abc\xff", "names a file that is not UTF-8 at byte 3"),
-        (b"x" * 1024 * 1025, "names a file that is larger than 1048576 bytes"),
+        (
+            b"abc\xff",
+            "names a file that is not UTF-8 at byte 3; save it as UTF-8",
+        ),
+        (
+            b"x" * 1024 * 1025,
+            (
+                "names a file that is larger than 1048576 bytes; "
+                "is it the right one?"
+            ),
+        ),
     ],
     ids=["absent", "empty", "blank", "binary", "large"],
 )

@@ -130,8 +130,11 @@ def test_wrong_lines_and_two_values_are_told_with_all_else(mistakes):
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [
-        (b"A=\xff", "is not UTF-8 at byte 2"),
-        (b"A=" + b"x" * 2**20, "is larger than 1048576 bytes"),
+        (b"A=\xff", "is not UTF-8 at byte 2; save it as UTF-8"),
+        (
+            b"A=" + b"x" * 2**20,
+            "is larger than 1048576 bytes; is it the right one?",
+        ),
     ],
     ids=["not UTF-8", "large"],
 )

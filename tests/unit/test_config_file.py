@@ -354,7 +354,10 @@ codec: 5
         ),
         (
             "database: {url: 5}",
-            "must be text (got int) @ database.url (in audit.yaml)",
+            (
+                "must be text (got int); put it in quotes @ database.url "
+                "(in audit.yaml)"
+            ),
         ),
         (
             "database: {hosts: h}",
@@ -492,6 +495,109 @@ def test_place_in_yaml(mistakes, content, place):
     (mistake,) = mistakes(content)
 
     assert place in mistake
+
+
+WAYS_OUT = {
+    "two documents": (
+        b"a: 1\n---\nb: 2",
+        "has several documents, of which only one can count: line 2, column 1",
+    ),
+    "tag": (
+        b"a: !!python/object/apply:os.system [x]",
+        "has a tag, where only plain values may be: line 1, column 4",
+    ),
+    "own tag": (
+        b"a: !x y",
+        "has a tag, where only plain values may be: line 1, column 4",
+    ),
+    "duplicate": (b"a: 1\na: 2", "has a key twice: line 2, column 1"),
+    "merged into nothing": (b"<<: 5", "is not valid YAML: line 1, column 5"),
+    "NUL": (b"a: b\x00", "holds a control character, as number 5"),
+    "UTF-16 without a mark": (
+        "a: b".encode("utf-16-le"),
+        "holds a control character, as number 2",
+    ),
+    "UTF-16": (
+        "a: b".encode("utf-16"),
+        "is UTF-16 or UTF-32; save it as UTF-8",
+    ),
+    "UTF-16 the other way round": (
+        b"\xfe\xff" + "a: b".encode("utf-16-be"),
+        "is UTF-16 or UTF-32; save it as UTF-8",
+    ),
+    "UTF-32": (
+        "a: b".encode("utf-32"),
+        "is UTF-16 or UTF-32; save it as UTF-8",
+    ),
+    "latin-1": (
+        "a: ä".encode("latin-1"),
+        "is not UTF-8 at byte 3; save it as UTF-8",
+    ),
+    "large": (
+        b"#" * (1024 * 1024 + 1),
+        "is larger than 1048576 bytes; is it the right one?",
+    ),
+    "number": (
+        b"a: " + b"9" * 5000,
+        "has a number that is too long: line 1, column 4",
+    ),
+    "deep": (b"[" * 100_000, "is nested too deeply"),
+    "many": (b"[" + b"a," * 100_000 + b"]", "has more than 100000 values"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), WAYS_OUT.values(), ids=WAYS_OUT)
+def test_what_is_wrong_with_yaml(mistakes, content, said):
+    """
+    What is wrong with a file is said so that it can be mended.
+    """
+    assert (f"{said} @ audit.yaml",) == mistakes(content)
+
+
+def test_largest_file(load):
+    """
+    A file of exactly one mebibyte is read.
+    """
+    content = "codec: conduktor\n#"
+
+    config = load(content + "x" * (1024 * 1024 - len(content)))
+
+    assert "conduktor" == config.codec
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_line_ends(load, ends):
+    """
+    Those of any system are read.
+    """
+    config = load(ends.join(["codec: conduktor", "relay:", "  run: off", ""]))
+
+    assert "conduktor" == config.codec
+    assert not config.relay.run
+
+
+def test_folder(tmp_path):
+    """
+    A folder is told to be one.
+    """
+    path = tmp_path / "audit.yaml"
+    path.mkdir()
+
+    with pytest.raises(ConfigError) as caught:
+        AuditLogConfig.from_file(path, {})
+
+    assert caught.value.mistakes == (
+        f"can't be read (Is a directory) @ {path}",
+    )
+
+
+def test_long_name_in_toml(mistakes):
+    """
+    A name without end is told by its line.
+    """
+    assert mistakes(
+        'a = """\n\n"""\nb' + ".b" * 32 + " = 1", "audit.toml"
+    ) == ("has a name of more than 32 parts: line 4 @ audit.toml",)
 
 
 def test_place_in_toml(mistakes):

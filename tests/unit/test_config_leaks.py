@@ -277,6 +277,72 @@ def test_urls_read_as_postgresql_reads_them(url):
         ] == parts.get("host", "").split(",")
 
 
+URL = f"postgresql://u:{CANARY}@h/db"
+JAAS = f"security.protocol=SASL_SSL\nsasl.jaas.config=x password={CANARY};"
+ASTRAY = {
+    "CDK_IN_CONF_FILE": [URL, f"{{database: {{password: {CANARY}}}}}"],
+    "CDK_ENV_FILE": [URL],
+    "CDK_DATABASE_HOST": [URL, f"u:{CANARY}@h"],
+    "CDK_DATABASE_PORT": [URL, f"5432?password={CANARY}"],
+    "AUDITLOG_DATABASE_SCHEMA": [URL],
+    "AUDITLOG_DATABASE_TIMEOUT": [URL],
+    "AUDITLOG_DATABASE_PREPARE": [URL],
+    "AUDITLOG_CODEC": [URL, JAAS],
+    "CDK_AUDITLOGPUBLISHER_TOPICNAME": [URL, JAAS],
+    "CDK_AUDITLOGPUBLISHER_TOPICCONFIG_PARTITION": [URL],
+    "AUDITLOG_PUBLISHER_TOPICCONFIG_PROPERTIES": [
+        URL,
+        JAAS,
+        JAAS.replace("\n", "\\n"),
+        f"ssl.key.password={CANARY}",
+        f"hunter.2{CANARY}",
+        f"hunter.2{CANARY}=",
+        CANARY,
+    ],
+    "CDK_CLUSTERS_0_BOOTSTRAPSERVERS": [URL, JAAS, CANARY],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [(name, each) for name, texts in ASTRAY.items() for each in texts],
+)
+def test_secrets_in_the_wrong_place(name, secret):
+    """
+    A URL or properties with a password are refused where they don't belong,
+    and not shown.
+    """
+    with pytest.raises(ConfigError):
+        AuditLogConfig.from_env({name: secret})
+
+    for shown in everything_shown(
+        lambda: AuditLogConfig.from_env({name: secret})
+    ):
+        assert CANARY not in shown
+
+
+def test_properties_show_nothing_of_themselves():
+    """
+    Nor does what they mean: files, endpoints, certificates and names.
+    """
+    pem = f"-----BEGIN {{0}}-----{CANARY}-----END {{0}}-----"
+    cluster = understood(
+        "security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER\n"
+        f"sasl.oauthbearer.token.endpoint.url=https://h/{CANARY}?{CANARY}\n"
+        f"sasl.oauthbearer.scope={CANARY}\n"
+        f"sasl.jaas.config=x.OAuthBearerLoginModule required "
+        f"clientId={CANARY} clientSecret={CANARY} extension_{CANARY[0]}="
+        f"{CANARY};\n"
+        f"ssl.truststore.type=PEM\nssl.truststore.location={CANARY}\n"
+        f"ssl.keystore.type=PEM\nssl.keystore.location={CANARY}\n"
+        f"ssl.truststore.certificates={pem.format('CERTIFICATE')}\n"
+        f"ssl.keystore.certificate.chain={pem.format('CERTIFICATE')}\n"
+        f"ssl.keystore.key={pem.format('PRIVATE KEY')}\n"
+    )
+
+    assert CANARY not in repr(cluster.client())
+
+
 def test_valid_secrets_never_shown(caplog):
     """
     A config that works shows its secrets nowhere, logs included.

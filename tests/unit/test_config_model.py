@@ -360,7 +360,9 @@ def test_every_mistake_at_once():
     )
 
     assert len(found) == 5
-    assert found[0] == "must be text (got int) @ DatabaseConfig.url"
+    assert found[0] == (
+        "must be text (got int); put it in quotes @ DatabaseConfig.url"
+    )
     assert "must be true or false (got 1) @ DatabaseConfig.create_schema" in (
         found
     )
@@ -648,6 +650,10 @@ def test_parts_of_a_database(parts, expected):
         (
             {"url": "postgresql://h/db", "password": "s3\0cret"},
             ["must hold no NUL @ DatabaseConfig.password"],
+        ),
+        (
+            {"url": "postgresql://h/db", "password": "p\udce4"},
+            ["must be UTF-8 @ DatabaseConfig.password"],
         ),
     ],
 )
