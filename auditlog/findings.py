@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
+from auditlog.errors import MissingExtraError
+
 
 if TYPE_CHECKING:
     from auditlog.errors import AuditLogError
@@ -46,13 +48,21 @@ class Finding:
     way_out: str | None = None
 
     @classmethod
-    def of_error(cls, check: str, error: AuditLogError) -> Finding:
+    def of_error(
+        cls, check: str, error: AuditLogError, way_out: str | None = None
+    ) -> Finding:
         """
         The finding that an *error* of ours is.
 
-        Our messages say the way out behind the last semicolon.
+        Our messages say the way out behind the last semicolon; an extra that
+        is missing says what to install.
+
+        Args:
+            way_out: What to do if the error doesn't say.
         """
-        detail, _, way_out = str(error).rpartition("; ")
-        if not detail:
-            return cls(check, "failed", way_out)
-        return cls(check, "failed", detail, way_out)
+        is_extra = isinstance(error, MissingExtraError)
+        mark = ": " if is_extra else "; "
+        detail, found, rest = str(error).rpartition(mark)
+        if not found:
+            return cls(check, "failed", rest, way_out)
+        return cls(check, "failed", detail, rest)

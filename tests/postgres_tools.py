@@ -17,6 +17,7 @@ from auditlog.testing.contracts import make_record
 
 __all__ = [
     "as_role",
+    "ask_for_password",
     "execute",
     "in_thread",
     "make_record",
@@ -74,6 +75,24 @@ def as_role(url, name, *grants):
     for grant in grants:
         execute(url, f"GRANT {grant} TO {name}")
     return DatabaseConfig(url=url.replace("postgres@", f"{name}@"))
+
+
+def ask_for_password(server):
+    """
+    Let *server* believe nobody any more to be the role ``app``.
+    """
+    rules = server.directory / "data" / "pg_hba.conf"
+    rules.write_text(f"host all app all scram-sha-256\n{rules.read_text()}")
+    execute(server.url, "SELECT pg_reload_conf()")
+
+    def refused():
+        try:
+            psycopg.connect(server.url.replace("postgres@", "app@")).close()
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    until(refused)
 
 
 def until(condition, timeout=10.0):

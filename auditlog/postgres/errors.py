@@ -19,7 +19,7 @@ from auditlog.errors import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import psycopg
 
@@ -117,8 +117,30 @@ _REFUSALS = {
     "server does not support SSL": (
         "switch SSL on in the server, or choose another sslmode"
     ),
-    '" does not exist': "",
+    '" does not exist': "create it, or correct database.url",
     "certificate": "",
+}
+
+# A server that can't be reached at all may be there again in a moment.
+_OUTAGES = {
+    "Connection refused": (
+        "start the server, or correct host and port in database.url"
+    ),
+    "resolve host": (
+        "correct the host in database.url, or this machine's resolver"
+    ),
+    "timeout expired": (
+        "correct host and port in database.url, or look for a firewall in "
+        "between"
+    ),
+    "No such file": (
+        "start the server, or correct the folder of its socket in "
+        "database.host"
+    ),
+    "SSL negotiation": (
+        "something else than PostgreSQL listens there: correct host and port "
+        "in database.url"
+    ),
 }
 
 
@@ -197,8 +219,13 @@ def _of_driver(exc: psycopg.Error, what: str) -> SinkError:
         return EventRefusedError(f"{what}: a value has no form there")
     if isinstance(exc, (OperationalError, InterfaceError)):
         said = " ".join(str(exc).split())
-        ways = [way for text, way in _REFUSALS.items() if text in said]
-        kind = SinkSetupError if ways else SinkUnavailableError
-        way_out = f"; {ways[0]}" if ways and ways[0] else ""
+        refused = _first(_REFUSALS, said)
+        kind = SinkUnavailableError if refused is None else SinkSetupError
+        way = refused or _first(_OUTAGES, said)
+        way_out = f"; {way}" if way else ""
         return kind(f"{what}: {said or type(exc).__name__}{way_out}")
     return SinkSetupError(f"{what}: {type(exc).__name__}")
+
+
+def _first(ways: Mapping[str, str], said: str) -> str | None:
+    return next((way for text, way in ways.items() if text in said), None)

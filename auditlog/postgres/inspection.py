@@ -5,6 +5,7 @@ Looks whether a database is as it has to be, and says what to do if not.
 from __future__ import annotations
 
 import shlex
+import time
 
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -19,7 +20,7 @@ from .statements import known_objects, statements
 
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from auditlog.config import DatabaseConfig
 
@@ -36,6 +37,7 @@ _OBJECTS = {
 _CHECKS = (
     "database.connection",
     "database.server",
+    "database.clock",
     "database.schema",
     *_OBJECTS,
     "database.owner",
@@ -59,6 +61,8 @@ _WAYS_OUT = {
 _ABSENT = "has no tables of ours"
 # Most things that a detail names.
 _NAMED = 3
+# Seconds that two clocks may differ.
+_SKEW = 5.0
 
 
 def inspect_database(
@@ -67,6 +71,7 @@ def inspect_database(
     *,
     needs: Collection[Part] = (),
     timeout: float = 10.0,
+    clock: Callable[[], float] = time.time,
 ) -> list[Finding]:
     """
     Look at a database as the role that the config names; changes nothing.
@@ -79,6 +84,8 @@ def inspect_database(
             default one of them suffices.
 
         timeout: Longest wait for an answer of the server, in seconds.
+
+        clock: Seconds since the epoch, to compare with those of the server.
 
     Returns:
         One finding for each check, always the same checks in the same order.
@@ -96,17 +103,20 @@ def inspect_database(
     try:
         with closing(lender), lender.lend("look at the tables") as connection:
             look = _Look(connection, config, lender.where, needs)
-            found.extend(look.findings())
+            found.extend(look.findings(clock))
     except SinkError as exc:
-        found.append(Finding.of_error("database.connection", exc))
+        way_out = "look at the log of the server"
+        found.append(Finding.of_error(_CHECKS[len(found)], exc, way_out))
     return [*found, *_skipped(found)]
 
 
 def _skipped(found: list[Finding]) -> Iterator[Finding]:
     looked_at = {each.check for each in found}
+    failed = [each.check for each in found if each.state == "failed"]
+    why = f"{failed[0]} failed" if failed else "there are no tables yet"
     for check in _CHECKS:
         if check not in looked_at:
-            yield Finding(check, "skipped", "could not be looked at")
+            yield Finding(check, "skipped", f"not looked at: {why}")
 
 
 class _Standing(NamedTuple):
@@ -142,12 +152,13 @@ class _Look:
         (row,) = connection.ask(self._sql["standing"], schema=self._schema)
         self._standing = _Standing(*row)
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, clock: Callable[[], float]) -> Iterator[Finding]:
         """
         One after the other, as far as one makes sense after the other.
         """
         yield self._reached()
         yield self._server()
+        yield self._clock(clock)
         objects = dict(
             self._connection.ask(self._sql["objects"], schema=self._schema)
         )
@@ -187,6 +198,24 @@ class _Look:
             "hosts and target_session_attrs=read-write",
         )
 
+    def _clock(self, clock: Callable[[], float]) -> Finding:
+        before = clock()
+        ((theirs,),) = self._connection.ask(self._sql["clock"])
+        after = clock()
+        # The server looked at some moment in between.
+        ahead = max(before - theirs, 0.0) - max(theirs - after, 0.0)
+        check = "database.clock"
+        if abs(ahead) < _SKEW:
+            return Finding(check, "ok", "agrees with this machine's clock")
+        where = "ahead of" if ahead > 0 else "behind"
+        return Finding(
+            check,
+            "warning",
+            f"this machine's clock is {_duration(abs(ahead))} {where} that of "
+            "the server, so events seem to occur at other times",
+            "set this machine's clock, for instance by NTP, or the server's",
+        )
+
     def _tables(self, objects: dict[str, str]) -> Finding:
         check = "database.schema"
         if "table schema_version" not in objects:
@@ -213,7 +242,16 @@ class _Look:
                 "run auditlog db init, and auditlog db grant for a role that "
                 "can't drop them",
             )
-        return Finding(check, "failed", detail, "run auditlog db init")
+        return Finding(check, "failed", detail, self._way_to_tables())
+
+    def _way_to_tables(self) -> str:
+        if self._standing.may_create:
+            return "run auditlog db init"
+        role = shlex.quote(self._standing.role)
+        return (
+            "let a role that may create them run auditlog db init, and then "
+            f"auditlog db grant --writer {role} --relay {role}"
+        )
 
     def _owner(self) -> Finding:
         check, role = "database.owner", self._standing.role
@@ -283,6 +321,13 @@ def _known(kinds: tuple[str, ...]) -> dict[str, str]:
         for name in known
         if name.startswith(f"{kind} ")
     }
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size or round(seconds) == size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _named(things: Collection[object]) -> str:

@@ -115,8 +115,8 @@ def check_server(connection: Connection, where: str) -> None:
     version = connection.info.server_version
     if version < _OLDEST_SERVER:
         raise SinkSetupError(
-            f"{where} is PostgreSQL {version // 10000}; 15 is the oldest "
-            "that works"
+            f"{where} is PostgreSQL {version // 10000}, and 15 is the oldest "
+            "that works; upgrade the server"
         )
     encoding = connection.info.parameter_status("server_encoding")
     if encoding not in {"UTF8", None}:  # a pooler may keep it to itself

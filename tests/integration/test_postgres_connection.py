@@ -21,7 +21,12 @@ from auditlog.errors import AuditLogError, SinkSetupError
 from auditlog.postgres import PostgresReader, PostgresSink
 from auditlog.testing.services import PostgresServer
 from tests.fix_services import running
-from tests.postgres_tools import execute, make_records, stored_ids, until
+from tests.postgres_tools import (
+    ask_for_password,
+    execute,
+    make_records,
+    stored_ids,
+)
 from tests.tls_front import tls_front
 
 
@@ -51,23 +56,8 @@ def server(folder):
                 "CREATE ROLE app LOGIN SUPERUSER PASSWORD {}"
             ).format(psycopg.sql.Literal(PASSWORD)),
         )
-        _ask_for_password(server)
+        ask_for_password(server)
         yield server
-
-
-def _ask_for_password(server):
-    rules = server.directory / "data" / "pg_hba.conf"
-    rules.write_text(f"host all app all scram-sha-256\n{rules.read_text()}")
-    execute(server.url, "SELECT pg_reload_conf()")
-
-    def refused():
-        try:
-            psycopg.connect(server.url.replace("postgres@", "app@")).close()
-        except psycopg.OperationalError:
-            return True
-        return False
-
-    until(refused)
 
 
 @pytest.fixture

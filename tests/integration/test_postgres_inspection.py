@@ -5,6 +5,7 @@ What a look at a database finds, and that it finds what is wrong.
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -24,6 +25,7 @@ from tests.postgres_tools import execute
 CHECKS = [
     "database.connection",
     "database.server",
+    "database.clock",
     "database.schema",
     "database.tables",
     "database.append_only",
@@ -324,6 +326,81 @@ def test_one_column_that_is_missing(url, make_role):
     )
 
 
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [
+        (3600, "1 h ahead of"),
+        (-6, "6 s behind"),
+        (90, "90 s ahead of"),
+        (-900, "15 min behind"),
+    ],
+)
+def test_clock_that_is_wrong(database_url, ours, said):
+    """
+    By how much, and which way, is told; the rest is looked at all the same.
+    """
+    found = look(database_url, clock=lambda: time.time() + ours)["clock"]
+
+    assert found.state == "warning"
+    assert f"this machine's clock is {said} that of the" in found.detail
+    assert "NTP" in found.way_out
+
+
+def test_time_on_the_way_is_no_difference(database_url):
+    """
+    An answer may have taken its time in either direction.
+    """
+    now = time.time()
+    moments = iter([now - 20, now + 20])
+
+    found = look(database_url, clock=lambda: next(moments))["clock"]
+
+    assert found.state == "ok"
+
+
+def test_small_difference_is_none(database_url):
+    """
+    Two machines never agree to the second.
+    """
+    found = look(database_url, clock=lambda: time.time() - 3)["clock"]
+
+    assert found.state == "ok"
+
+
+def test_role_that_may_not_create(database_url, make_role):
+    """
+    The way out is a role that may, and what to grant to this one.
+    """
+    role = make_role("app")
+
+    found = look(role)
+
+    assert found["schema"].state == "failed"
+    assert found["schema"].way_out == (
+        "let a role that may create them run auditlog db init, and then "
+        f"auditlog db grant --writer {role.username} --relay {role.username}"
+    )
+
+
+def test_catalog_that_may_not_be_read(url, make_role):
+    """
+    What could not be looked at is the check that failed, each once.
+    """
+    role = make_role("app")
+    execute(url, "REVOKE SELECT ON pg_catalog.pg_trigger FROM PUBLIC")
+
+    found = look(role)
+
+    assert found["connection"].state == found["clock"].state == "ok"
+    assert found["schema"].state == "failed"
+    assert "permission denied for table pg_trigger" in found["schema"].detail
+    assert found["tables"] == Finding(
+        "database.tables",
+        "skipped",
+        "not looked at: database.schema failed",
+    )
+
+
 def test_server_that_is_not_there():
     """
     The same checks, and no secret.
@@ -339,6 +416,9 @@ def test_server_that_is_not_there():
         for name in CHECKS
     }
     assert "127.0.0.1" in found["connection"].detail
+    assert found["connection"].way_out == (
+        "start the server, or correct host and port in database.url"
+    )
     assert "c4n4ry" not in str(found)
 
 

@@ -291,6 +291,9 @@ SELECT name, current_database()
   FROM unnest(%(roles)s::text[]) AS given (name)
  WHERE NOT has_database_privilege(name, current_database(), 'CONNECT')
 
+-- clock --
+SELECT extract(epoch FROM clock_timestamp())::float8
+
 -- standing --
 -- Who we are, whether we may drop what makes the tables append-only, whether
 -- we may look for the version, and whether the server takes writes.
