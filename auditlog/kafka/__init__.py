@@ -4,8 +4,9 @@ Audit events in a Kafka topic: the sink that fills it, the reader of it.
 
 from __future__ import annotations
 
+from .inspection import inspect_cluster
 from .reader import KafkaReader
 from .sink import KafkaSink
 
 
-__all__ = ["KafkaReader", "KafkaSink"]
+__all__ = ["KafkaReader", "KafkaSink", "inspect_cluster"]

@@ -4,24 +4,22 @@ Looks whether a cluster and its topic are as they have to be.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from auditlog.config import TopicConfig
-from auditlog.config.tls import expiry
-from auditlog.errors import AuditLogError, ConfigError
+from auditlog.errors import AuditLogError, ConfigError, MissingExtraError
 from auditlog.findings import Finding
 
-from . import topics
+from . import topics, verdicts
 from .contact import CONTACT, ask, load_driver, reach
 from .errors import sink_error
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from auditlog.config import ClusterConfig
-    from auditlog.config.client import TLS
 
     from .driver import Admin, TopicState
 
@@ -37,12 +35,11 @@ CHECKS = (
     "kafka.disk",
 )
 
-# What publishing needs; the product that writes the same topic asks for these
-# too, and no consumer's.
-_NEEDED = ("WRITE", "DESCRIBE")
-_LEAST_FREE = 0.05
-_DAY = 86_400_000
-_SOON = timedelta(days=30)
+# Most connections at a time, and most reasons that a detail holds.
+_AT_ONCE = 32
+_NAMED = 3
+_CORRECT = "correct the cluster's properties"
+_SEE_LOGS = "look at the logs of the brokers"
 
 
 def inspect_cluster(
@@ -62,8 +59,9 @@ def inspect_cluster(
         topic_config: How it should be.
 
     Returns:
-        One finding or more for each check, in the same order always. Those
-        behind one that failed may be skipped.
+        One finding for each check, in the same order always, but several for
+        properties with several mistakes, and none for the certificate where
+        we have none. Those behind one that failed may be skipped.
 
     Raises:
         MissingExtraError: If kafka-python is not installed.
@@ -73,14 +71,21 @@ def inspect_cluster(
     load_driver("inspect_cluster()")
     look = _Look(cluster, topic, topic_config or TopicConfig())
     found = list(look.findings())
-    seen = {each.check for each in found}
-    rest = [each for each in CHECKS if each not in seen]
-    if "kafka.certificate" in rest:  # there need not be one
-        rest.remove("kafka.certificate")
-    found += [
-        Finding(each, "skipped", "could not be looked at") for each in rest
-    ]
+    found += skipped(found)
     return sorted(found, key=lambda each: CHECKS.index(each.check))
+
+
+def skipped(found: Sequence[Finding]) -> Iterator[Finding]:
+    """
+    The checks that are not among those *found*.
+    """
+    # Not every login has a certificate.
+    seen = {each.check for each in found} | {"kafka.certificate"}
+    failed = [each.check for each in found if each.state == "failed"]
+    why = f"{failed[-1]} failed" if failed else "there is no topic yet"
+    for check in CHECKS:
+        if check not in seen:
+            yield Finding(check, "skipped", f"not looked at: {why}")
 
 
 class _Look:
@@ -103,74 +108,59 @@ class _Look:
         yield from found
         if found[0].state == "failed":
             return
-        connection = self._connection()
+        connection = self.connection()
         yield connection
         if connection.state != "failed":
             yield from self._inside()
 
-    def _failed(self, check: str, exc: Exception) -> Finding:
-        error = sink_error(exc, cluster=self._cluster.id, topic=self._topic)
-        return Finding.of_error(check, error)
-
     def _properties(self) -> Iterator[Finding]:
-        check = "kafka.properties"
         try:
             client = self._cluster.client()
         except ConfigError as exc:
             for mistake in exc.mistakes:
-                yield Finding.of_error(check, AuditLogError(mistake))
+                error = AuditLogError(mistake)
+                yield Finding.of_error("kafka.properties", error, _CORRECT)
             return
-        if client.tls is not None and not client.tls.verify:
-            yield Finding(
-                check,
-                "warning",
-                "any certificate is taken for the brokers': whoever is on "
-                "the way can read and change events",
-                "switch ignoreUntrustedCertificate off, and put the "
-                "certificate of the issuer in ssl.truststore.certificates",
-            )
-        elif client.protocol == "SASL_PLAINTEXT":
-            yield Finding(
-                check,
-                "warning",
-                "the login and all events travel in clear (SASL_PLAINTEXT)",
-                "use a listener with SASL_SSL",
-            )
-        else:
-            how = f" with {client.login.mechanism}" if client.login else ""
-            yield Finding(check, "ok", f"{client.protocol}{how}")
+        yield verdicts.properties(client)
         if client.tls is not None:
-            yield from _certificate(client.tls)
+            yield from verdicts.certificate(client.tls)
 
-    def _connection(self) -> Finding:
-        return self._reached(
-            "kafka.connection",
-            self._cluster.bootstrap_servers,
-            "take bootstrapServers that work",
-        )
+    def connection(self) -> Finding:
+        """
+        Whether the brokers to begin with answer and take our login.
+        """
+        servers = self._cluster.bootstrap_servers
+        check, troubles = "kafka.connection", self._troubles(servers)
+        if not troubles:
+            return Finding(check, "ok", _answering(servers))
+        if len(servers) == 1:
+            return troubles[0]
+        details, way_out = _named(troubles), troubles[0].way_out
+        if len(troubles) == len(servers):
+            detail = f"none of {len(servers)} brokers can be used: {details}"
+            return Finding(check, "failed", detail, way_out)
+        share = f"{len(troubles)} of {len(servers)} brokers can't be used"
+        return Finding(check, "warning", f"{share}: {details}", way_out)
 
-    def _reached(
-        self, check: str, servers: Iterable[str], way_out: str
-    ) -> Finding:
-        servers = list(servers)
-        reasons = []
-        for server in servers:
-            try:
-                reach(self._cluster, [server])
-            except Exception as exc:  # noqa: BLE001 - any reason is to be said
-                reasons.append(self._failed(check, exc))
-        if not reasons:
-            many = "all answer" if len(servers) > 1 else "answers"
-            return Finding(check, "ok", f"{', '.join(servers)}: {many}")
-        first = reasons[0]
-        if len(reasons) == len(servers):
-            return first
-        return Finding(
-            check,
-            "warning",
-            f"{len(reasons)} of {len(servers)} can't be used: {first.detail}",
-            first.way_out or way_out,
-        )
+    def _troubles(self, servers: Sequence[str]) -> list[Finding]:
+        """
+        What is wrong with each of *servers*, all tried at once.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return [each for each in pool.map(self._trouble, servers) if each]
+
+    def _trouble(self, server: str) -> Finding | None:
+        try:
+            reach(self._cluster, [server])
+        except Exception as exc:  # noqa: BLE001 - any reason is to be said
+            return self._failed("kafka.connection", exc)
+        return None
+
+    def _failed(self, check: str, exc: Exception) -> Finding:
+        if isinstance(exc, MissingExtraError):
+            return Finding.of_error(check, exc)
+        error = sink_error(exc, cluster=self._cluster.id, topic=self._topic)
+        return Finding.of_error(check, error, _SEE_LOGS)
 
     # With a client
 
@@ -182,34 +172,45 @@ class _Look:
             yield self._failed("kafka.brokers", exc)
             return
         with admin:
-            yield self._reached(
-                "kafka.brokers",
-                admin.addresses(),
-                "mend advertised.listeners of the brokers",
-            )
-            yield from self._about_topic(admin)
-            yield self._disk(admin)
+            brokers = self._brokers(admin.addresses())
+            yield brokers
+            if brokers.state != "failed":
+                yield from self._about_topic(admin)
+                yield self._disk(admin)
+
+    def _brokers(self, servers: Sequence[str]) -> Finding:
+        """
+        Whether the brokers are where they say that they are.
+        """
+        check, troubles = "kafka.brokers", self._troubles(servers)
+        if not troubles:
+            return Finding(check, "ok", _answering(servers))
+        return Finding(
+            check,
+            "failed",
+            "the cluster answers, but says that brokers are where they can't "
+            f"be used: {_named(troubles)}",
+            "set advertised.listeners of the brokers to addresses that this "
+            "machine can reach, or let it reach these",
+        )
 
     def _about_topic(self, admin: Admin) -> Iterator[Finding]:
-        check = "kafka.topic"
         try:
             state = admin.topic(self._topic)
             if state is None:
-                yield self._absent(admin)
-                return
+                yield from self._absent(admin)
+            else:
+                yield from self._present(admin, state)
         except Exception as exc:  # noqa: BLE001 - as above
-            yield self._failed(check, exc)
-            return
+            yield self._failed("kafka.topic", exc)
 
-        wrong = topics.why_not_writable(state, self._topic)
-        if wrong is not None:
-            yield Finding.of_error(check, wrong)
-        else:
-            yield self._as_it_is(state)
-        yield _durability(state, len(admin.addresses()))
-        yield _acls(state, self._topic)
+    def _present(self, admin: Admin, state: TopicState) -> Iterator[Finding]:
+        yield verdicts.as_configured(state, self._topic, self._config)
+        yield verdicts.durability(state, len(admin.addresses()))
+        yield verdicts.acls(state, self._topic)
 
-    def _absent(self, admin: Admin) -> Finding:
+    def _absent(self, admin: Admin) -> Iterator[Finding]:
+        check = "kafka.topic"
         refused = topics.refusal(
             admin,
             self._topic,
@@ -218,156 +219,38 @@ class _Look:
             only_ask=True,
         )
         if refused is not None:
-            return Finding.of_error("kafka.topic", refused)
-        return Finding(
-            "kafka.topic",
-            "ok",
-            f"topic {self._topic!r} does not exist; the first event creates "
-            "it",
-        )
-
-    def _as_it_is(self, state: TopicState) -> Finding:
-        found = list(topics.differences(state, self._config))
-        partitions = len(state.partitions)
-        if found:
-            return Finding(
-                "kafka.topic",
-                "warning",
-                f"topic {self._topic!r} has {'; '.join(found)}",
-                "change the topic or audit_log_publisher.topicConfig; events "
-                "are published either way",
-            )
-        return Finding(
-            "kafka.topic",
-            "ok",
-            f"topic {self._topic!r} has {partitions} partition"
-            f"{'s' * (partitions != 1)} and {_retention(state)}",
-        )
+            yield Finding.of_error(check, refused, _SEE_LOGS)
+            return
+        detail = f"no topic {self._topic!r} yet; the first event creates it"
+        yield Finding(check, "ok", detail)
+        yield verdicts.durability_to_be(self._config, len(admin.addresses()))
 
     def _disk(self, admin: Admin) -> Finding:
-        check = "kafka.disk"
         try:
-            disks = admin.disks()
+            return verdicts.disk(admin.disks())
         except Exception as exc:  # noqa: BLE001 - of no importance
-            return Finding(check, "skipped", f"can't be seen ({exc!r:.60})")
-        if not disks:
-            return Finding(
-                check,
-                "skipped",
-                "the brokers' disks may not be seen without the ACL Describe "
-                "on the cluster",
-            )
-        least = min(disks, key=lambda each: each.usable / (each.total or 1))
-        share = least.usable / (least.total or 1)
-        detail = (
-            f"broker {least.broker} has {least.usable / 2**30:.1f} GiB free "
-            f"({share:.0%})"
-        )
-        if share >= _LEAST_FREE:
-            return Finding(check, "ok", detail)
-        return Finding(
-            check, "warning", detail, "free space, or shorten retention"
-        )
+            detail = f"can't be seen ({type(exc).__name__})"
+            return Finding("kafka.disk", "skipped", detail)
 
 
-def _certificate(tls: TLS) -> Iterator[Finding]:
-    ends = expiry(tls)
-    if ends is None:
-        return
-    check, left = "kafka.certificate", ends - datetime.now(UTC)
-    detail = f"our certificate is good until {ends:%Y-%m-%d}"
-    if left > _SOON:
-        yield Finding(check, "ok", detail)
-    else:
-        expired = left < timedelta()
-        yield Finding(
-            check,
-            "failed" if expired else "warning",
-            detail,
-            "renew ssl.keystore.certificate.chain",
-        )
+def _answering(servers: Sequence[str]) -> str:
+    verb = "answers" if len(servers) == 1 else "answer"
+    return f"{', '.join(servers)} {verb}"
 
 
-def _retention(state: TopicState) -> str:
-    if topics.is_compacted(state):
-        return "is compacted"
-    text = state.config.get("retention.ms")
-    if text is None:
-        return "a retention that may not be seen"
-    if text == "-1":
-        return "keeps events for ever"
-    return f"keeps events for {int(text) / _DAY:g} days"
+def _named(troubles: Sequence[Finding]) -> str:
+    details = [each.detail for each in troubles]
+    more = len(details) - _NAMED
+    rest = [f"and {more} more"] if more > 0 else []
+    return ", ".join([*details[:_NAMED], *rest])
 
 
-def _durability(state: TopicState, brokers: int) -> Finding:
-    """
-    Whether an acknowledged event outlives a broker.
-    """
-    check, factor = "kafka.durability", state.replication_factor
-    if factor == 1:
-        detail = "replication factor 1: with its broker the topic is lost"
-        if brokers == 1:
-            return Finding(check, "ok", f"{detail}; there is only one")
-        way_out = "reassign its partitions to three brokers each"
-        return Finding(check, "warning", detail, way_out)
-    least = topics.min_in_sync(state)
-    detail = f"replication factor {factor}, min.insync.replicas {least}"
-    if least > 1 or "min.insync.replicas" not in state.config:
-        return Finding(check, "ok", detail)
-    return Finding(
-        check,
-        "warning",
-        f"{detail}: an acknowledged event may lie on one broker alone",
-        "set min.insync.replicas of the topic to 2",
-    )
-
-
-def _acls(state: TopicState, topic: str) -> Finding:
-    check = "kafka.acls"
-    if state.allowed is None:
-        return Finding(check, "skipped", "the brokers do not say")
-    missing = [each for each in _NEEDED if each not in state.allowed]
-    if missing:
-        return Finding(
-            check,
-            "failed",
-            f"topic {topic!r} may not be written to: {_listed(missing)} is "
-            "not granted",
-            f"grant the ACL {_listed(missing)} on the topic",
-        )
-    rest = [
-        f"without {_listed([name])} {why}"
-        for name, why in _USEFUL.items()
-        if name not in state.allowed
-    ]
-    if rest:
-        return Finding(
-            check,
-            "ok",
-            f"topic {topic!r} may be written to; {', and '.join(rest)}",
-        )
-    return Finding(check, "ok", f"topic {topic!r} may be written to and read")
-
-
-_USEFUL = {
-    "READ": "it can't be read, nor compared with the journal",
-    "DESCRIBE_CONFIGS": "its settings can't be seen",
-}
-
-
-def _listed(operations: Iterable[str]) -> str:
-    return " and ".join(each.title().replace("_", "") for each in operations)
-
-
-def why_unusable(cluster: ClusterConfig) -> str | None:
+def trouble_with(cluster: ClusterConfig) -> Finding | None:
     """
     Why *cluster* can't be used, or None if it answers and takes our login.
     """
-    try:
-        reach(cluster)
-    except Exception as exc:  # noqa: BLE001 - any reason is to be said
-        return str(sink_error(exc, cluster=cluster.id, topic=""))
-    return None
+    found = _Look(cluster, "", TopicConfig()).connection()
+    return None if found.state == "ok" else found
 
 
 def list_topics(cluster: ClusterConfig) -> dict[str, TopicState]:

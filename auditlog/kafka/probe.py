@@ -16,6 +16,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from auditlog.config.client import Token
 from auditlog.config.tls import expiry, tls_context
 
 from .errors import RefusedLoginError, UnreachableError, UntrustedError
@@ -107,6 +108,7 @@ class _Attempt:
         self._client = client
         self._context = context
         self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
         self._stage = "connect"
 
     def make(self, login: Callable[[ClientSettings, str], Any]) -> None:
@@ -191,6 +193,9 @@ class _Attempt:
     def _receive_exactly(self, stream: socket.socket, size: int) -> bytes:
         found = b""
         while len(found) < size:
+            # Or each byte of a slow answer would have the time of all.
+            left = self._deadline - time.monotonic()
+            stream.settimeout(max(left, 0.001))
             more = stream.recv(size - len(found))
             if not more:
                 # A TLS alert is shorter than the head of an answer.
@@ -206,8 +211,16 @@ class _Attempt:
         assert self._client.login is not None
         return RefusedLoginError(
             f"{self._server} refuses the login with "
-            f"{self._client.login.mechanism}; check user and password"
+            f"{self._client.login.mechanism}; {self._login_way_out()}"
         )
+
+    def _login_way_out(self) -> str:
+        if isinstance(self._client.login, Token):
+            return (
+                "let the brokers trust the issuer of its tokens, or correct "
+                "sasl.oauthbearer.token.endpoint.url"
+            )
+        return "correct username and password in sasl.jaas.config"
 
     def _no_login_there(self) -> Exception:
         tls = "SSL" if self._client.tls else "PLAINTEXT"
@@ -234,7 +247,10 @@ class _Attempt:
             return UnreachableError(f"{where} {self._silence()}")
         if isinstance(exc, ConnectionError) and self._stage != "connect":
             return UnreachableError(f"{where} hangs up, {self._guess()}")
-        return UnreachableError(f"{where}: {exc.strerror or exc}")
+        return UnreachableError(
+            f"{where} can't be connected to ({exc.strerror or exc}); correct "
+            "host and port, or this machine's network"
+        )
 
     def _silence(self) -> str:
         if self._stage == "connect":
@@ -268,8 +284,9 @@ class _Attempt:
         if "ALERT" in code and ("CERT" in code or "UNKNOWN_CA" in code):
             return self._not_accepted(code.partition("ALERT_")[2])
         return UnreachableError(
-            f"{where} speaks no TLS that we do ({code or 'it hangs up'}); see "
-            "security.protocol and the port"
+            f"{where} speaks no TLS that we do ({code or 'it hangs up'}); "
+            "give the port of a listener that does in bootstrapServers, or "
+            "correct security.protocol"
         )
 
     def _not_accepted(self, alert: str) -> Exception:

@@ -96,7 +96,10 @@ def _answer(login: Token, wanted: dict[str, str], where: str) -> Any:
     except (requests.RequestException, ValueError) as exc:
         kind = type(exc).__name__
     # Outside, so that the request, which has the secret, hangs on no error.
-    raise UnreachableError(f"{where} does not answer ({kind})")
+    raise UnreachableError(
+        f"{where} does not answer ({kind}); start it, or correct "
+        "sasl.oauthbearer.token.endpoint.url"
+    )
 
 
 def _read(response: Any, where: str) -> dict[str, Any]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _WAYS_OUT = {
     "InvalidReplicationFactorError": (
-        "start more brokers, or lower the replication factor"
+        "start more brokers, or lower "
+        "audit_log_publisher.topicConfig.replicationFactor"
     ),
     "TopicAuthorizationFailedError": (
         "grant the ACL Create on the topic, or create it beforehand"
@@ -172,15 +173,22 @@ def why_not_writable(state: TopicState | None, topic: str) -> SinkError | None:
             f"Not found. Topic {topic!r} is not there any more; it is "
             "created again with the next attempt"
         )
-    if state.leaderless:
-        return SinkUnavailableError(
-            f"Unreachable. Partition {state.leaderless[0]} of topic {topic!r} "
-            "has no leader; its brokers are away"
-        )
     if state.allowed is not None and "WRITE" not in state.allowed:
         return SinkSetupError(
             f"Not authorized. Topic {topic!r} may not be written to; grant "
             "the ACL Write on the topic"
+        )
+    return why_broken(state, topic)
+
+
+def why_broken(state: TopicState, topic: str) -> SinkError | None:
+    """
+    What keeps anybody from writing to a topic, if it can be seen.
+    """
+    if state.leaderless:
+        return SinkUnavailableError(
+            f"Unreachable. Partition {state.leaderless[0]} of topic {topic!r} "
+            "has no leader: its brokers are away; start them"
         )
     needed = min_in_sync(state)
     if needed > state.replication_factor:
@@ -192,7 +200,8 @@ def why_not_writable(state: TopicState | None, topic: str) -> SinkError | None:
     if needed > state.in_sync:
         return SinkUnavailableError(
             f"Unreachable. Topic {topic!r} has {state.in_sync} replicas in "
-            f"sync and needs {needed} (min.insync.replicas)"
+            f"sync and needs {needed} (min.insync.replicas); start the "
+            "brokers that are away"
         )
     return None
 

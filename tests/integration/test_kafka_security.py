@@ -366,7 +366,8 @@ def test_wrong_password(secured_kafka, make_sink, protocol, mechanism):
 
     assert refusal(make_sink(cluster)) == (
         f"Not authenticated. {secured_kafka.address(protocol)} refuses the "
-        f"login with {mechanism}; check user and password"
+        f"login with {mechanism}; correct username and password in "
+        "sasl.jaas.config"
     )
 
 
@@ -667,7 +668,8 @@ def test_too_few_brokers(kafka_cluster, make_sink, topic, allow):
         "INVALID_REPLICATION_FACTOR"
     )
     assert said.endswith(
-        "; start more brokers, or lower the replication factor"
+        "; start more brokers, or lower "
+        "audit_log_publisher.topicConfig.replicationFactor"
     )
 
 
@@ -694,5 +696,5 @@ def test_not_enough_replicas(kafka_cluster, make_sink, topic, allow):
 
     assert (
         f"Unreachable. Topic {topic!r} has 2 replicas in sync and needs 3 "
-        "(min.insync.replicas)"
+        "(min.insync.replicas); start the brokers that are away"
     ) in said
