@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from auditlog.errors import ConfigError
-from auditlog.kafka.inspection import list_topics, why_unusable
+from auditlog.errors import ClusterNotFoundError, ConfigError
+from auditlog.findings import Finding
+from auditlog.kafka.inspection import list_topics, trouble_with
+from auditlog.kafka.verdicts import described
 
 
 if TYPE_CHECKING:
     from auditlog.config import AuditLogConfig, ClusterConfig
+    from auditlog.kafka.driver import TopicState
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +36,9 @@ class ClusterRow:
 
         used: Whether events are published there.
 
-        trouble: Why it can't be used, or null if it answers.
+        trouble: Why not all of it can be used, or null if it answers.
+
+        way_out: What to do about that.
     """
 
     id: str
@@ -41,7 +46,8 @@ class ClusterRow:
     servers: str
     security: str | None
     used: bool
-    trouble: str | None
+    trouble: str | None = None
+    way_out: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -55,13 +61,13 @@ class TopicRow:
 
     topic: str
     partitions: int
-    replication_factor: int
+    replicas: int
     cleanup_policy: str | None
-    retention_ms: str | None
+    retention_ms: int | None
     used: bool
 
 
-def clusters(config: AuditLogConfig) -> list[ClusterRow]:
+def clusters(config: AuditLogConfig) -> list[tuple[ClusterRow, Finding]]:
     """
     All clusters, each after an attempt to reach it.
     """
@@ -71,26 +77,43 @@ def clusters(config: AuditLogConfig) -> list[ClusterRow]:
         )
 
 
-def _cluster(cluster: ClusterConfig, config: AuditLogConfig) -> ClusterRow:
+def _cluster(
+    cluster: ClusterConfig, config: AuditLogConfig
+) -> tuple[ClusterRow, Finding]:
     used = cluster.id == config.publisher.cluster
     if used:
         cluster = cluster.with_properties(config.publisher.properties)
-    security, trouble = None, None
-    try:
-        client = cluster.client()
-    except ConfigError as exc:
-        trouble = "; ".join(exc.mistakes)
-    else:
-        login = f" {client.login.mechanism}" if client.login else ""
-        security, trouble = f"{client.protocol}{login}", why_unusable(cluster)
-    return ClusterRow(
+    security, trouble = _looked_at(cluster)
+    row = ClusterRow(
         id=cluster.id,
         name=cluster.name,
         servers=",".join(cluster.bootstrap_servers),
         security=security,
         used=used,
-        trouble=trouble,
+        trouble=trouble.detail if trouble else None,
+        way_out=trouble.way_out if trouble else None,
     )
+    return row, trouble or Finding(row.id, "ok", _summary(row))
+
+
+def _looked_at(cluster: ClusterConfig) -> tuple[str | None, Finding | None]:
+    """
+    How one speaks to *cluster*, and what is wrong with it.
+    """
+    try:
+        security = described(cluster.client())
+    except ConfigError as exc:
+        wrong = "; ".join(exc.mistakes)
+        way_out = "correct the cluster's properties"
+        return None, Finding(cluster.id, "failed", wrong, way_out)
+    trouble = trouble_with(cluster)
+    return security, trouble and attrs.evolve(trouble, check=cluster.id)
+
+
+def _summary(row: ClusterRow) -> str:
+    named = "" if row.name == row.id else f"{row.name}: "
+    used = "; events are published here" if row.used else ""
+    return f"{named}{row.servers}, {row.security}{used}"
 
 
 def topics(config: AuditLogConfig, cluster: str | None) -> list[TopicRow]:
@@ -98,29 +121,43 @@ def topics(config: AuditLogConfig, cluster: str | None) -> list[TopicRow]:
     The topics of *cluster*, by default of the one that is published to.
 
     Raises:
-        ConfigError: If no cluster is named.
-
-        ClusterNotFoundError: If there is none of that ID.
+        ConfigError: If no cluster is named, or it is unknown.
 
         SinkError: If it can't be used, with the reason.
     """
+    found = _wanted(config, cluster)
+    used = config.publisher.cluster == found.id
+    if used:
+        found = found.with_properties(config.publisher.properties)
+    name = config.publisher.topic_name if used else None
+    return [
+        _row(topic, state, used=topic == name)
+        for topic, state in list_topics(found).items()
+    ]
+
+
+def _wanted(config: AuditLogConfig, cluster: str | None) -> ClusterConfig:
     wanted = cluster or config.publisher.cluster
     if wanted is None:
-        raise ConfigError(
-            ["name a cluster, or set audit_log_publisher.cluster"]
+        mistake = (
+            "no cluster is named; give the ID of one, or set "
+            "audit_log_publisher.cluster (CDK_AUDITLOGPUBLISHER_CLUSTER)"
         )
-    found = config.cluster(wanted)
-    here = wanted == config.publisher.cluster
-    if here:
-        found = found.with_properties(config.publisher.properties)
-    return [
-        TopicRow(
-            topic=name,
-            partitions=len(state.partitions),
-            replication_factor=state.replication_factor,
-            cleanup_policy=state.config.get("cleanup.policy"),
-            retention_ms=state.config.get("retention.ms"),
-            used=here and name == config.publisher.topic_name,
-        )
-        for name, state in list_topics(found).items()
-    ]
+        raise ConfigError([mistake])
+    try:
+        return config.cluster(wanted)
+    except ClusterNotFoundError as exc:
+        known = ", ".join(map(repr, exc.known)) or "none"
+        raise ConfigError([f"{exc}; known cluster IDs: {known}"]) from None
+
+
+def _row(topic: str, state: TopicState, *, used: bool) -> TopicRow:
+    retention = state.config.get("retention.ms")
+    return TopicRow(
+        topic=topic,
+        partitions=len(state.partitions),
+        replicas=state.replication_factor,
+        cleanup_policy=state.config.get("cleanup.policy"),
+        retention_ms=None if retention is None else int(retention),
+        used=used,
+    )

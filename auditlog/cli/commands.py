@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 FAILED = 1
 INTERRUPTED = 130
 
+_DRIVERS = ("kafka", "psycopg", "urllib3")
+_NO_CLUSTERS = (
+    "No cluster is configured; set CDK_CLUSTERS_0_ID and "
+    "CDK_CLUSTERS_0_BOOTSTRAPSERVERS."
+)
+_NO_TOPICS = "There is no topic that this login may see."
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="auditlog-publisher")
@@ -59,10 +66,10 @@ def demo(output: Path) -> None:
     """
     from auditlog.cli.demo import run_demo  # noqa: PLC0415
 
-    _hush()
     console = Console(stderr=False, highlight=False)
     try:
-        run_demo(console, output)
+        with _hushed():
+            run_demo(console, output)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except (AuditLogError, OSError) as exc:
@@ -131,8 +138,9 @@ def doctor(file: str | None, *, as_json: bool) -> None:
     """
     from auditlog.cli.doctor import examine  # noqa: PLC0415
 
-    _hush()
-    _print_findings(list(examine(file, os.environ)), as_json=as_json)
+    with _hushed():
+        found = examine(file, os.environ)
+    _print_findings(found, as_json=as_json)
 
 
 @auditlog.command()
@@ -141,13 +149,18 @@ def doctor(file: str | None, *, as_json: bool) -> None:
 def clusters(file: str | None, *, as_json: bool) -> None:
     """
     List the Kafka clusters, and why one can't be used.
+
+    Exits with 1 if there is one that can't.
     """
     from auditlog.cli import clusters, settings  # noqa: PLC0415
 
-    _hush()
-    with _telling():
+    with _hushed(), _telling():
         found = clusters.clusters(settings.loaded(file, os.environ).config)
-    _print_rows(found, as_json=as_json)
+    rows = [row for row, _ in found]
+    seen = [finding for _, finding in found]
+    if not found:
+        click.echo(_NO_CLUSTERS, err=True)
+    _print_findings(seen, as_json=as_json, rows=rows, what="cluster")
 
 
 @auditlog.command()
@@ -162,10 +175,11 @@ def topics(cluster: str | None, file: str | None, *, as_json: bool) -> None:
     """
     from auditlog.cli import clusters, settings  # noqa: PLC0415
 
-    _hush()
-    with _telling():
+    with _hushed(), _telling():
         config = settings.loaded(file, os.environ).config
         found = clusters.topics(config, cluster)
+    if not found:
+        click.echo(_NO_TOPICS, err=True)
     _print_rows(found, as_json=as_json)
 
 
@@ -281,9 +295,20 @@ def grant(file: str | None, *, as_sql: bool, **roles: tuple[str, ...]) -> None:
     click.echo(said)
 
 
-def _hush() -> None:
-    # A driver's view of an outage is none of the story.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """
+    A driver's view of an outage is none of the story.
+    """
+    loggers = [logging.getLogger(name) for name in _DRIVERS]
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
 
 
 @contextlib.contextmanager
@@ -300,13 +325,20 @@ def _telling() -> Iterator[None]:
         sys.exit(FAILED)
 
 
-def _print_findings(found: list[Finding], *, as_json: bool) -> None:
-    from auditlog.cli import findings, rows  # noqa: PLC0415
+def _print_findings(
+    found: Sequence[Finding],
+    *,
+    as_json: bool,
+    rows: Sequence[AttrsInstance] | None = None,
+    what: str = "check",
+) -> None:
+    from auditlog.cli import findings  # noqa: PLC0415
+    from auditlog.cli.rows import as_json as json_of  # noqa: PLC0415
 
     if as_json:
-        click.echo(rows.as_json(found))
-    else:
-        Console().print(findings.as_table(found))
+        click.echo(json_of(found if rows is None else rows))
+    elif found:
+        Console().print(findings.as_table(found, what))
     if not findings.is_well(found):
         sys.exit(FAILED)
 
@@ -321,5 +353,5 @@ def _print_rows(
 
     if as_json:
         click.echo(rows.as_json(found))
-    else:
+    elif found:
         Console().print(rows.as_table(found, style))

@@ -37,12 +37,14 @@ def as_table(
             for name in values:
                 made.add_column(name.replace("_", " "), overflow="fold")
         # Text, as strings may hold what rich takes for markup.
-        cells = (
-            Text("" if value is None else str(value))
-            for value in values.values()
-        )
-        made.add_row(*cells, style=style(row))
+        made.add_row(*map(_cell, values.values()), style=style(row))
     return made
+
+
+def _cell(value: object) -> Text:
+    if value is None or value is False:
+        return Text("")
+    return Text("yes" if value is True else str(value))
 
 
 def as_json(rows: Iterable[AttrsInstance]) -> str:
