@@ -112,7 +112,8 @@ class Buffer:
                 if waiter is not None:
                     self._watchers.append(waiter)
                 return None
-            self._close_gap()
+            if self._gap is not None:
+                self._close_gap()
             self._append(receipt)
             # The worker removes it: were it removed here, a signal handler
             # that raises before open() would leave the worker asleep.
@@ -189,7 +190,8 @@ class Buffer:
         The number of events taken so far, for :meth:`passed`.
         """
         with self.lock:
-            self._close_gap()
+            if self._gap is not None:
+                self._close_gap()
             return self._taken
 
     def passed(self, mark: int) -> int:
