@@ -7,6 +7,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import attrs
+
 from auditlog.config import TopicConfig
 from auditlog.errors import AuditLogError, ConfigError, MissingExtraError
 from auditlog.findings import Finding
@@ -99,6 +101,7 @@ class _Look:
         self._cluster = cluster
         self._topic = topic
         self._config = config
+        self._answering: tuple[str, ...] = ()
 
     def findings(self) -> Iterator[Finding]:
         """
@@ -130,24 +133,19 @@ class _Look:
         Whether the brokers to begin with answer and take our login.
         """
         servers = self._cluster.bootstrap_servers
-        check, troubles = "kafka.connection", self._troubles(servers)
-        if not troubles:
-            return Finding(check, "ok", _answering(servers))
-        if len(servers) == 1:
-            return troubles[0]
-        details, way_out = _named(troubles), troubles[0].way_out
-        if len(troubles) == len(servers):
-            detail = f"none of {len(servers)} brokers can be used: {details}"
-            return Finding(check, "failed", detail, way_out)
-        share = f"{len(troubles)} of {len(servers)} brokers can't be used"
-        return Finding(check, "warning", f"{share}: {details}", way_out)
+        troubles = self._troubles(servers)
+        self._answering = tuple(
+            each for each in servers if each not in troubles
+        )
+        return _connection(servers, list(troubles.values()))
 
-    def _troubles(self, servers: Sequence[str]) -> list[Finding]:
+    def _troubles(self, servers: Sequence[str]) -> dict[str, Finding]:
         """
-        What is wrong with each of *servers*, all tried at once.
+        What is wrong with which of *servers*, all tried at once.
         """
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return [each for each in pool.map(self._trouble, servers) if each]
+            tried = zip(servers, pool.map(self._trouble, servers), strict=True)
+            return {server: trouble for server, trouble in tried if trouble}
 
     def _trouble(self, server: str) -> Finding | None:
         try:
@@ -167,7 +165,11 @@ class _Look:
     def _inside(self) -> Iterator[Finding]:
         driver = load_driver("inspect_cluster()")
         try:
-            admin = driver.Admin(self._cluster, timeout=CONTACT)
+            # A client would spend its time with those that are away.
+            cluster = attrs.evolve(
+                self._cluster, bootstrap_servers=self._answering
+            )
+            admin = driver.Admin(cluster, timeout=CONTACT)
         except Exception as exc:  # noqa: BLE001 - as above
             yield self._failed("kafka.brokers", exc)
             return
@@ -182,7 +184,8 @@ class _Look:
         """
         Whether the brokers are where they say that they are.
         """
-        check, troubles = "kafka.brokers", self._troubles(servers)
+        check = "kafka.brokers"
+        troubles = list(self._troubles(servers).values())
         if not troubles:
             return Finding(check, "ok", _answering(servers))
         return Finding(
@@ -231,6 +234,22 @@ class _Look:
         except Exception as exc:  # noqa: BLE001 - of no importance
             detail = f"can't be seen ({type(exc).__name__})"
             return Finding("kafka.disk", "skipped", detail)
+
+
+def _connection(
+    servers: Sequence[str], troubles: Sequence[Finding]
+) -> Finding:
+    check = "kafka.connection"
+    if not troubles:
+        return Finding(check, "ok", _answering(servers))
+    if len(servers) == 1:
+        return troubles[0]
+    details, way_out = _named(troubles), troubles[0].way_out
+    if len(troubles) == len(servers):
+        detail = f"none of {len(servers)} brokers can be used: {details}"
+        return Finding(check, "failed", detail, way_out)
+    share = f"{len(troubles)} of {len(servers)} brokers can't be used"
+    return Finding(check, "warning", f"{share}: {details}", way_out)
 
 
 def _answering(servers: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -329,6 +330,24 @@ def test_nothing_but_findings_is_said(kafka_server, topic):
     )
 
 
+def test_drivers_keep_their_view_to_themselves(kafka_server, topic):
+    """
+    kafka-python logs what is a finding of ours.
+    """
+    settings = kafka_settings(kafka_server, topic, protocol="PLAINTEXT")
+    servers = "CDK_CLUSTERS_0_BOOTSTRAPSERVERS"
+    away = ",".join(f"127.0.0.1:{free_port()}" for _ in range(5))
+    settings[servers] = f"{away},{settings[servers]}"
+    logs = "import logging; logging.basicConfig(level=logging.INFO)"
+
+    done = in_a_process(logs, **settings)
+
+    found = {each["check"]: each for each in json.loads(done.stdout)}
+    assert done.stderr == ""
+    assert found["kafka.connection"]["state"] == "warning"
+    assert "and 2 more" in found["kafka.connection"]["detail"]
+
+
 # The database
 
 
@@ -505,6 +524,25 @@ def test_one_of_several_is_away(secured_kafka, topic, allow):
     )
 
 
+def test_most_of_several_are_silent(kafka_server, topic):
+    """
+    The one that answers is enough to look at everything.
+    """
+    settings = kafka_settings(kafka_server, topic, protocol="PLAINTEXT")
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            silent = stack.enter_context(
+                socket.create_server(("127.0.0.1", 0))
+            )
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            settings["CDK_CLUSTERS_0_BOOTSTRAPSERVERS"] += f",{address}"
+        found = diagnose(**settings)
+
+    assert states(found, "failed") == []
+    assert "5 of 6 brokers" in found["kafka.connection"]["detail"]
+    assert found["kafka.topic"]["state"] == "ok"
+
+
 @pytest.mark.parametrize(
     ("how", "detail", "way_out"),
     [
@@ -574,6 +612,22 @@ def test_certificate_of_ours(secured_kafka, topic, allow):
 
     assert states(found, "failed") == []
     assert "is good until 3000-01-01" in found["kafka.certificate"]["detail"]
+
+
+def test_publishing_has_a_login_of_its_own(secured_kafka, topic, allow):
+    """
+    Looked at is what publishes, not the login that others have.
+    """
+    allow(secured_kafka, "Create", "Write", user="bob")
+    bob = kafka_settings(secured_kafka, topic, "bob")
+    settings = kafka_settings(secured_kafka, topic, password="hunter2")
+
+    found = diagnose(
+        **settings,
+        AUDITLOG_PUBLISHER_PROPERTIES=bob["CDK_CLUSTERS_0_PROPERTIES"],
+    )
+
+    assert states(found, "failed") == []
 
 
 @pytest.mark.parametrize(

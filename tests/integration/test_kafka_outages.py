@@ -311,7 +311,8 @@ def test_too_few_replicas_blame_no_event(make_sink, topic):
 
             assert reasons[-1] == (
                 f"Unreachable. Topic {topic!r} has 1 replicas in sync and "
-                "needs 2 (min.insync.replicas)"
+                "needs 2 (min.insync.replicas); start the brokers that are "
+                "away"
             )
 
 

@@ -28,6 +28,8 @@ from auditlog.errors import (
 from auditlog.kafka import KafkaReader, KafkaSink, errors, quiet, spans, topics
 from auditlog.kafka.driver import TopicState
 from auditlog.kafka.driver._producer import _Partitioner
+from auditlog.kafka.errors import UnreachableError
+from auditlog.kafka.probe import check_reachable
 from auditlog.kafka.sink import MAX_BYTES, MAX_RECORDS, _bounded
 from auditlog.testing.contracts import make_record
 
@@ -493,3 +495,27 @@ def test_lines_that_always_differ_are_forgotten():
             assert seen.filter(record)
 
     assert len(seen._said) <= 1_000
+
+
+def test_slow_answer_has_one_limit():
+    """
+    A broker that sends a byte now and then does not hold anybody up.
+    """
+    end = threading.Event()
+
+    def drip(listener):
+        stream, _ = listener.accept()
+        with stream, contextlib.suppress(OSError):
+            for byte in (100).to_bytes(4) + bytes(100):
+                stream.sendall(bytes([byte]))
+                end.wait(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=[listener])
+        thread.start()
+        server = f"127.0.0.1:{listener.getsockname()[1]}"
+        client = ClusterConfig(id="prod", bootstrap_servers=server).client()
+        with pytest.raises(UnreachableError, match="but does not answer"):
+            check_reachable([server], client, lambda *_: None, 0.3)
+        end.set()
+        thread.join(20)
