@@ -182,12 +182,15 @@ class DeadLetter:
 
         attempts: How often it was tried alone.
 
+        at: When it was tried last, UTC, by the clock of the journal.
+
     .. versionadded:: 0.1.0
     """
 
     record: Record
     reason: str
     attempts: int = 1
+    at: datetime | None = None
 
 
 @runtime_checkable
@@ -204,6 +207,10 @@ class Sink(Protocol):
 
     ``logger``
         The :class:`logging.Logger` on which failures to write are reported.
+
+    ``write_again(records, /)``
+        Store dead letters that are sent once more, marked as such if it can;
+        by default they are written as any other.
 
     ``write_placeholders(dead_letters, /)``
         Store, for each :class:`DeadLetter`, a note that its index will not
@@ -329,6 +336,37 @@ class Journal(Sink, Protocol):
     def lease(self, relay: str, /) -> Lease | None:
         """
         Acquire the lease of *relay*, or None while another holder has it.
+        """
+
+
+@runtime_checkable
+class DeadLetterOffice(Protocol):
+    """
+    A journal that gives its dead letters out again.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def dead_letters(
+        self, relay: str, /, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[DeadLetter]:
+        """
+        Those of *relay* that are still undelivered, by their index.
+
+        Args:
+            after: Only those behind this index.
+
+            limit: At most so many.
+        """
+
+    def redriven(self, relay: str, index: int, /) -> None:
+        """
+        The dead letter of that *index* was delivered after all.
+        """
+
+    def refused_again(self, relay: str, index: int, reason: str, /) -> None:
+        """
+        Another attempt at the dead letter of that *index* failed.
         """
 
 

@@ -74,11 +74,38 @@ class InMemorySink:
         """
         return [record.event for record in self._records]
 
-    def dead_letters(self, relay: str, /) -> list[DeadLetter]:
+    def dead_letters(
+        self, relay: str, /, *, after: int = 0, limit: int = 1000
+    ) -> list[DeadLetter]:
         """
-        What *relay* could not deliver.
+        What *relay* could not deliver and was not re-driven.
         """
-        return list(self._delivery(relay).dead_letters)
+        letters = self._delivery(relay).dead_letters
+        return [each for i, each in sorted(letters.items()) if i > after][
+            :limit
+        ]
+
+    def redriven(self, relay: str, index: int, /) -> None:
+        """
+        The dead letter of that *index* was delivered after all.
+        """
+        with self._lock:
+            self._delivery(relay).dead_letters.pop(index, None)
+
+    def refused_again(self, relay: str, index: int, reason: str, /) -> None:
+        """
+        Another attempt at the dead letter of that *index* failed.
+        """
+        with self._lock:
+            letters = self._delivery(relay).dead_letters
+            if index in letters:
+                letter = letters[index]
+                letters[index] = attrs.evolve(
+                    letter,
+                    reason=reason,
+                    attempts=letter.attempts + 1,
+                    at=datetime.now(UTC),
+                )
 
     def clear(self) -> None:
         """
@@ -169,7 +196,7 @@ class _Delivery:
     position: int = 0
     epoch: int = 0
     expires_at: float = 0.0
-    dead_letters: list[DeadLetter] = attrs.field(factory=list)
+    dead_letters: dict[int, DeadLetter] = attrs.field(factory=dict)
 
 
 class InMemoryLease:
@@ -200,7 +227,7 @@ class InMemoryLease:
         with self._lock:
             self._check()
             self.position = self._delivery.position = position
-            self._delivery.dead_letters += dead_letters
+            self._keep(dead_letters)
             self._delivery.expires_at = time.monotonic() + self.ttl
 
     def renew(self) -> None:
@@ -221,6 +248,17 @@ class InMemoryLease:
         with self._lock:
             if self._delivery.epoch == self._epoch:
                 self._delivery.expires_at = 0.0
+
+    def _keep(self, letters: Sequence[DeadLetter]) -> None:
+        now = datetime.now(UTC)
+        for each in letters:
+            index = each.record.index
+            assert index is not None
+            before = self._delivery.dead_letters.get(index)
+            attempts = each.attempts + (before.attempts if before else 0)
+            self._delivery.dead_letters[index] = attrs.evolve(
+                each, attempts=attempts, at=now
+            )
 
     def _check(self) -> None:
         if self._delivery.epoch != self._epoch:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
 INDEX = "audit-index"
 PLACEHOLDER = "audit-placeholder"
+REDRIVE = "audit-redrive"
 
 # A placeholder goes to the partition of the event that it stands for, unless
 # it was the key that made that event too large.
@@ -127,6 +128,13 @@ class Writer:
             key=self._key_bytes(record, envelope, event_id),
             headers=headers,
         )
+
+    def again(self, record: Record) -> Message:
+        """
+        The same, for an event that comes long after its placeholder.
+        """
+        message = self.message(record)
+        return message._replace(headers=[*message.headers, (REDRIVE, b"1")])
 
     def placeholder(self, letter: DeadLetter) -> Message:
         """

@@ -222,6 +222,26 @@ class KafkaSink:
             ) from error
         raise self._explain(error) from error
 
+    def write_again(self, records: Sequence[Record], /) -> None:
+        """
+        Store dead letters that are sent once more, each by itself.
+
+        Their records have the header ``audit-redrive``, and their old index.
+
+        Raises:
+            PartialWriteError: If one is refused again.
+
+            SinkError: As :meth:`write`.
+        """
+        stored: list[UUID] = []
+        for record in records:
+            message = self._writer.again(record)
+            _, error = self._deliver([message])
+            if error is not None:
+                self._discard()
+                raise self._verdict(record, message, error, stored) from error
+            stored.append(record.event_id)
+
     def last_index(self) -> int | None:
         """
         The highest journal index near the end of the topic.

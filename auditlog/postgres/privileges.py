@@ -78,13 +78,17 @@ PRIVILEGES: Mapping[Part, Sequence[Privilege]] = {
         _on("SELECT", "delivery", "relay position epoch holder expires_at"),
         _on("INSERT", "delivery", "relay epoch holder expires_at"),
         _on("UPDATE", "delivery", "position epoch holder expires_at"),
-        _on("SELECT", "dead_letter", "relay idx reason attempts at"),
+        _on(
+            "SELECT",
+            "dead_letter",
+            "relay idx event_id reason attempts at body redriven_at",
+        ),
         _on(
             "INSERT",
             "dead_letter",
             "relay idx event_id reason attempts body",
         ),
-        _on("UPDATE", "dead_letter", "reason attempts at"),
+        _on("UPDATE", "dead_letter", "reason attempts at redriven_at"),
     ),
     "reader": (
         _USAGE,

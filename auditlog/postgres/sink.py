@@ -7,8 +7,10 @@ from __future__ import annotations
 import logging
 
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from auditlog.abc import DeadLetter, Record
 from auditlog.errors import SinkSetupError
 
 from .batch import Batch
@@ -24,7 +26,6 @@ from .transaction import join, join_async
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from auditlog.abc import Record
     from auditlog.config import DatabaseConfig
 
     from .connections import Connection
@@ -200,6 +201,50 @@ class PostgresSink:
         Acquire the lease of *relay*, or None while another holder has it.
         """
         return acquire(self._lend, self._sql, relay=relay, ttl=self._lease_ttl)
+
+    def dead_letters(
+        self, relay: str, /, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[DeadLetter]:
+        """
+        Those of *relay* that are still undelivered, by their index.
+        """
+        with self._lend(f"read dead letters of relay {relay!r}") as connection:
+            rows = connection.ask(
+                self._sql["dead_letters"],
+                relay=relay,
+                after=after,
+                limit=limit,
+            )
+        return [
+            DeadLetter(
+                record=Record(event_id=event_id, body=body, index=index),
+                reason=reason,
+                attempts=attempts,
+                at=at.astimezone(UTC),
+            )
+            for event_id, body, index, at, reason, attempts in rows
+        ]
+
+    def redriven(self, relay: str, index: int, /) -> None:
+        """
+        The dead letter of that *index* was delivered after all.
+
+        It is kept, with the time.
+        """
+        self._change_letter("redriven", relay=relay, idx=index)
+
+    def refused_again(self, relay: str, index: int, reason: str, /) -> None:
+        """
+        Another attempt at the dead letter of that *index* failed.
+        """
+        self._change_letter(
+            "refused_again", relay=relay, idx=index, reason=reason
+        )
+
+    def _change_letter(self, what: str, **values: object) -> None:
+        doing = f"change a dead letter of relay {values['relay']!r}"
+        with self._lend(doing) as connection:
+            connection.send(self._sql[what], lock_timeout="1s", **values)
 
     def close(self) -> None:
         """

@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from auditlog import codec
-from auditlog.abc import DeadLetter, Journal, Record, Sink
+from auditlog.abc import DeadLetter, DeadLetterOffice, Journal, Record, Sink
 from auditlog.errors import (
     DuplicateEventError,
     LeaseLostError,
@@ -408,3 +408,32 @@ class JournalContract(SinkContract):
         lease.advance(1, [DeadLetter(record=record, reason="too large")])
 
         assert journal.position("a") == 1
+
+    def test_dead_letters_are_given_out_again(self) -> None:
+        """
+        A journal that gives them out does so in their order, by relay, until
+        they are delivered.
+        """
+        journal = self._journal_of(4)
+        if not isinstance(journal, DeadLetterOffice):
+            return
+        lease = journal.lease("a")
+        assert lease is not None
+        records = journal.read(0, 3)
+        lease.advance(3, [DeadLetter(record=r, reason="no") for r in records])
+
+        journal.redriven("a", 2)
+        journal.refused_again("a", 3, "still no")
+
+        found = journal.dead_letters("a")
+        assert [
+            (e.record.index, e.record.body, e.reason, e.attempts)
+            for e in found
+        ] == [
+            (1, records[0].body, "no", 1),
+            (3, records[2].body, "still no", 2),
+        ]
+        assert all(each.at is not None for each in found)
+        assert list(journal.dead_letters("a", after=1)) == list(found[1:])
+        assert list(journal.dead_letters("a", limit=1)) == list(found[:1])
+        assert list(journal.dead_letters("b")) == []

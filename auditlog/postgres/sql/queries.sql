@@ -160,6 +160,25 @@ WITH moved AS (
 )
 SELECT relay FROM moved
 
+-- dead_letters --
+SELECT event_id, body, idx, at, reason, attempts
+  FROM {schema}.dead_letter
+ WHERE relay = %(relay)s AND redriven_at IS NULL AND idx > %(after)s
+ ORDER BY idx
+ LIMIT %(limit)s
+
+-- redriven --
+UPDATE {schema}.dead_letter
+   SET redriven_at = clock_timestamp()
+  FROM {durably}
+ WHERE relay = %(relay)s AND idx = %(idx)s AND redriven_at IS NULL
+
+-- refused_again --
+UPDATE {schema}.dead_letter
+   SET reason = %(reason)s, attempts = attempts + 1, at = clock_timestamp()
+  FROM {durably}
+ WHERE relay = %(relay)s AND idx = %(idx)s AND redriven_at IS NULL
+
 -- renew --
 UPDATE {schema}.delivery
    SET expires_at = clock_timestamp() + make_interval(secs => %(ttl)s)

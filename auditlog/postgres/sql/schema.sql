@@ -61,6 +61,8 @@ CREATE TABLE {schema}.dead_letter (
     attempts bigint      NOT NULL,
     at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     body     bytea       NOT NULL,
+    -- When the sink took it after all.
+    redriven_at timestamptz,
     PRIMARY KEY (relay, idx)
 );
 
