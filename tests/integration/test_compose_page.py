@@ -281,10 +281,11 @@ def test_nobody_comes_in_without_the_password(
             **given,
             "CDK_CLUSTERS_0_PROPERTIES_FILE": str(wrong),
         },
-        check=True,
+        check=False,
         text=True,
         capture_output=True,
     )
 
     (cluster,) = json.loads(refused.stdout)
+    assert refused.returncode == 1
     assert cluster["trouble"].startswith("Not authenticated. ")
