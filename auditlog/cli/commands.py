@@ -411,6 +411,8 @@ def _print_findings(
         click.echo(json_of(found if rows is None else rows))
     elif found:
         Console().print(findings.as_table(found, what))
+        if rows is None:
+            click.echo(findings.summary(found))
     if not findings.is_well(found):
         sys.exit(FAILED)
 

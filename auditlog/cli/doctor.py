@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from auditlog.config import AuditLogConfig
-    from auditlog.config.load import Loaded
     from auditlog.postgres.privileges import Part
 
 
@@ -128,23 +127,13 @@ class _Settings:
             yield Finding(check, "failed", *NOTHING.split(": ", 1))
             return
         self.config = found.config
-        places = ", ".join(_places(found))
-        yield Finding(check, "ok", f"no mistakes in {places}")
+        count = len(found.given)
+        noun = "setting" if count == 1 else "settings"
+        yield Finding(check, "ok", f"no mistakes in {count} {noun}")
 
 
 def _is_nothing(config: AuditLogConfig) -> bool:
     return config.database is None and config.publisher.cluster is None
-
-
-def _places(found: Loaded[AuditLogConfig]) -> list[str]:
-    """
-    The variables and files that say something.
-    """
-    return list(
-        dict.fromkeys(
-            each.where.removeprefix("in ") for each in found.given.values()
-        )
-    )
 
 
 # The services

@@ -4,6 +4,7 @@ Findings as a person or a program wants to see them.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,23 @@ def is_well(findings: Iterable[Finding]) -> bool:
     Whether nothing failed.
     """
     return all(each.state != "failed" for each in findings)
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """
+    How many failed, and how many could be better, in a sentence.
+    """
+    counts = Counter(each.state for each in findings)
+    found = [
+        f"{count} failed" if state == "failed" else _warnings(count)
+        for state in ("failed", "warning")
+        if (count := counts[state])
+    ]
+    return f"{' and '.join(found) or 'All is well'}."
+
+
+def _warnings(count: int) -> str:
+    return f"{count} warning{'s' * (count != 1)}"
 
 
 def as_table(findings: Iterable[Finding], what: str = "check") -> Table:

@@ -283,10 +283,15 @@ class _Attempt:
         code = exc.reason or ""
         if "ALERT" in code and ("CERT" in code or "UNKNOWN_CA" in code):
             return self._not_accepted(code.partition("ALERT_")[2])
+        if not code or "EOF" in code or code == "WRONG_VERSION_NUMBER":
+            return UnreachableError(
+                f"{where} knows no TLS; give the port of a listener with TLS "
+                "in bootstrapServers (without, security.protocol would send "
+                "all in clear)"
+            )
         return UnreachableError(
-            f"{where} speaks no TLS that we do ({code or 'it hangs up'}); "
-            "give the port of a listener that does in bootstrapServers, or "
-            "correct security.protocol"
+            f"{where} speaks no TLS that we do ({code}); see "
+            "ssl.enabled.protocols, and the broker's"
         )
 
     def _not_accepted(self, alert: str) -> Exception:

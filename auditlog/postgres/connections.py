@@ -276,11 +276,14 @@ class Connections:
     def _give_back(self, connection: Connection) -> None:
         with suppress(psycopg.Error):
             connection.settle()
-        full = self._closed or len(self._idle) >= self._pool_size
-        if full or not connection.is_fit():
+        if self._closed or not connection.is_fit():
             connection.close()
-        else:
-            self._idle.append(connection)
+            return
+        self._idle.append(connection)
+        # Afterwards: between a look and this another thread may come.
+        if len(self._idle) > self._pool_size:
+            with suppress(IndexError):
+                self._idle.popleft().close()
 
     def close(self) -> None:
         """

@@ -20,7 +20,7 @@ from .statements import known_objects, statements
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from auditlog.config import DatabaseConfig
 
@@ -58,7 +58,7 @@ _WAYS_OUT = {
         "that are invalid"
     ),
 }
-_ABSENT = "has no tables of ours"
+_ABSENT = "has no tables yet"
 # Most things that a detail names.
 _NAMED = 3
 # Seconds that two clocks may differ.
@@ -221,8 +221,8 @@ class _Look:
         if "table schema_version" not in objects:
             return self._absent(check)
         if not self._standing.sees_version:
-            detail = "this role may not look for its version; a reader "
-            return Finding(check, "skipped", f"{detail}need not")
+            detail = f"role {self._standing.role!r} may not see the version"
+            return Finding(check, "skipped", f"{detail}; a reader need not")
 
         version = find_version(self._connection, self._schema) or 0
         try:
@@ -239,8 +239,9 @@ class _Look:
                 check,
                 "warning",
                 f"{detail}; the first event creates them",
-                "run auditlog db init, and auditlog db grant for a role that "
-                "can't drop them",
+                "leave it for a trial; else run auditlog db init as their "
+                "owner, and auditlog db grant for the role that applications "
+                "connect as",
             )
         return Finding(check, "failed", detail, self._way_to_tables())
 
@@ -276,8 +277,9 @@ class _Look:
         needs = set(self._needs)
         if all(missing.values()):  # it is none of them, so needs to be one
             needs = needs or set(PARTS)
+        role = f"role {self._standing.role!r}"
+        lacked = [p for p in PARTS if missing[p] and p in self._needs]
         for part, privileges in missing.items():
-            role = f"role {self._standing.role!r}"
             if not privileges:
                 detail = f"{role} has what a {part} needs"
                 yield Finding(f"database.{part}", "ok", detail)
@@ -286,9 +288,13 @@ class _Look:
                 f"database.{part}",
                 "failed" if part in needs else "skipped",
                 f"{role} is no {part}: it lacks {_named(privileges)}",
-                f"let the owner of the tables run auditlog db grant --{part} "
-                f"{shlex.quote(self._standing.role)}",
+                self._way_to_parts(lacked if part in lacked else [part]),
             )
+
+    def _way_to_parts(self, parts: Iterable[Part]) -> str:
+        role = shlex.quote(self._standing.role)
+        options = " ".join(f"--{part} {role}" for part in parts)
+        return f"let the owner of the tables run auditlog db grant {options}"
 
 
 def _compared(
@@ -305,7 +311,9 @@ def _compared(
         if objects.get(name, definition) != definition
     ]
     if not absent and not changed:
-        return Finding(check, "ok", f"all {len(known)} parts are as made")
+        return Finding(
+            check, "ok", f"all {len(known)} parts are as auditlog makes them"
+        )
     detail = _named([*absent, *changed])
     return Finding(check, "failed", detail, _WAYS_OUT[check])
 

@@ -136,8 +136,9 @@ def check_version(version: int, schema: str, where: str) -> None:
     has = f"schema {schema!r} in {where} has version {version}"
     if version > VERSION:
         raise SinkSetupError(
-            f"{has}, this auditlog knows {VERSION}; upgrade auditlog, or name "
-            "another schema in database.schema"
+            f"{has}, this auditlog knows {VERSION}; install the newer "
+            "auditlog-publisher that made it, or name a schema that is not "
+            "there yet in database.schema (CDK_DATABASE_SCHEMA)"
         )
     if version < VERSION:
         raise SinkSetupError(

@@ -167,7 +167,7 @@ def test_upgrade(run, database_url):
         "Nothing to do: schema 'audit' is up to date.\n",
     )
     assert newer.exit_code == 1
-    assert "; upgrade auditlog, or" in newer.stderr
+    assert "; install the newer auditlog-publisher" in newer.stderr
 
 
 def test_grant(run, database_url, make_role):

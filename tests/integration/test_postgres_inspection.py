@@ -97,10 +97,10 @@ def test_looking_changes_nothing(database_url):
     assert found["schema"] == Finding(
         "database.schema",
         "warning",
-        ("schema 'audit' has no tables of ours; the first event creates them"),
+        "schema 'audit' has no tables yet; the first event creates them",
         (
-            "run auditlog db init, and auditlog db grant for a role that "
-            "can't drop them"
+            "leave it for a trial; else run auditlog db init as their owner, "
+            "and auditlog db grant for the role that applications connect as"
         ),
     )
     assert found["tables"].state == found["writer"].state == "skipped"
@@ -244,7 +244,7 @@ def test_each_thing_that_is_wrong(url, change, check, detail):
         (
             "INSERT INTO audit.schema_version VALUES (7)",
             "has version 7, this auditlog knows 1",
-            "upgrade auditlog",
+            "install the newer auditlog-publisher",
         ),
         (
             "DELETE FROM audit.schema_version",
