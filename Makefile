@@ -4,6 +4,7 @@
 #   make demo                 from an event to CSV and JSON, on real services
 #   make test ARGS="-k spool" the suite, against the built wheel
 #   make check                all that CI looks at
+#   make fuzz ARGS="url --seconds 600"   texts that break a promise
 
 PYTHON ?= python3
 VENV   := .venv
@@ -15,7 +16,7 @@ SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.
 # What the suite needs, except for the package itself: that is the wheel's.
 SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
 
-.PHONY: demo test check lint types layers docs bench clean
+.PHONY: demo test check lint types layers docs bench fuzz clean
 .NOTPARALLEL:
 
 demo: $(VENV)/services
@@ -43,6 +44,9 @@ docs: $(VENV)/services $(VENV)/group-docs
 
 bench: $(VENV)/services $(VENV)/group-bench
 	$(BIN)/python benchmarks $(ARGS)
+
+fuzz: $(VENV)/services $(VENV)/group-fuzz
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean:
 	rm -rf $(VENV) build docs/_build

@@ -233,19 +233,6 @@ def test_one_mistake_is_told_once(tmp_path):
     assert 2 == len(some(AuditLogConfig.from_file, path, {}))
 
 
-def test_many_clusters():
-    """
-    Some ten thousand clusters, each with the ID of another.
-    """
-    cluster = {"id": "a", "bootstrapServers": "h:1"}
-
-    (mistake,) = some(
-        AuditLogConfig.from_mapping, {"clusters": [cluster] * 15_000}
-    )
-
-    assert mistake.startswith("has two of ID 'a' @ ")
-
-
 def in_itself():
     found = []
     found.append(found)

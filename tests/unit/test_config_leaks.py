@@ -4,16 +4,12 @@ No text in any setting leaks a secret or breaks more than a `ConfigError`.
 
 from __future__ import annotations
 
-import copy
 import logging
-import pickle
 import re
 import tomllib
-import traceback
 
 from urllib.parse import unquote
 
-import attrs
 import psycopg
 import pytest
 import tomli_w
@@ -26,9 +22,8 @@ from psycopg.conninfo import conninfo_to_dict
 from auditlog.config import AuditLogConfig, ClusterConfig, DatabaseConfig
 from auditlog.config.settings import table
 from auditlog.errors import ConfigError
+from tests.shown import CANARY, everything_shown
 
-
-CANARY = "c4n4ry"
 
 SETTINGS = table(AuditLogConfig)
 NAMES = sorted(
@@ -96,31 +91,6 @@ secrets = st.one_of(
         st.sampled_from(["", CANARY, f"https://{CANARY}@h/", "/dev/null"]),
     ),
 )
-
-
-def everything_shown(call):
-    """
-    The config or the error of *call*, in every way of looking at it.
-    """
-    try:
-        config = call()
-    except ConfigError as exc:
-        yield str(exc)
-        yield repr(exc)
-        yield repr(exc.args)
-        yield repr(pickle.dumps(exc, 0))
-        yield "".join(traceback.format_exception(exc))
-        cause = exc
-        while cause := cause.__cause__ or cause.__context__:
-            yield repr(cause) + repr(vars(cause))
-    else:
-        yield repr(config)
-        yield str(config)
-        yield f"{config}"
-        yield repr(attrs.asdict(config))
-        yield repr(attrs.astuple(config))
-        yield repr(pickle.dumps(config, 0))
-        yield repr(copy.deepcopy(config))
 
 
 def nested(environ):
