@@ -56,7 +56,7 @@ def read_properties(text: str) -> dict[str, str] | str:
     try:
         import javaproperties  # noqa: PLC0415 - an extra
     except ImportError as exc:
-        raise MissingExtraError("client properties", "kafka") from exc
+        raise MissingExtraError("reading client properties", "kafka") from exc
 
     try:
         found = javaproperties.loads(_one_property_a_line(text))
