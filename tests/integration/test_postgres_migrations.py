@@ -146,7 +146,7 @@ def test_tables_that_are_newer(url):
     """
     execute(url, "INSERT INTO audit.schema_version VALUES (7)")
 
-    with pytest.raises(SinkSetupError, match=r"version 7.* knows 1; upgrade"):
+    with pytest.raises(SinkSetupError, match=r"version 7.* knows 1; install"):
         upgrade_schema(url)
 
 
