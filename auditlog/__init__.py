@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from auditlog.postgres import PostgresReader, PostgresSink
     from auditlog.publisher import AuditLogPublisher
     from auditlog.relay import Relay
+    from auditlog.spool import SpoolSink
 
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "RequestContext",
     "Resource",
     "Secret",
+    "SpoolSink",
     "TopicConfig",
     "context",
     "event_type",
@@ -129,6 +131,7 @@ _HOMES = {
     "postgres": ("PostgresReader", "PostgresSink"),
     "publisher": ("AuditLogPublisher",),
     "relay": ("Relay",),
+    "spool": ("SpoolSink",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

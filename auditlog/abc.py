@@ -303,6 +303,13 @@ class Journal(Sink, Protocol):
     """
     A sink that is read back in one gapless order.
 
+    It may also have
+
+    ``has_local_index``
+        True if its indexes count on one machine or in one process only. A
+        relay then hands records to its sink without their index, and doesn't
+        compare the sink's last index with the journal.
+
     .. versionadded:: 0.1.0
     """
 

@@ -836,7 +836,7 @@ class AuditLogPublisher:
                 [
                     (
                         f"relays need a journal, which {type(sink).__name__} "
-                        "isn't; use PostgresSink or InMemorySink"
+                        "isn't; use PostgresSink, SpoolSink or InMemorySink"
                     )
                 ]
             )

@@ -11,6 +11,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+import attrs
+
 from auditlog._engine.failures import FailureLog, describe
 from auditlog._engine.process import tell_after_fork
 from auditlog._engine.receipt import remaining
@@ -87,6 +89,7 @@ class Relay:
         self.journal = journal
         self.sink = sink
         self.name = name
+        self._local_index = getattr(journal, "has_local_index", False)
         self.delivered = 0
         self.dead = 0
         self._batch_events = batch_events
@@ -287,7 +290,7 @@ class Relay:
             self._check_journal()
             self._checked = True
         try:
-            self.sink.write(records)
+            self.sink.write([*map(self._for_sink, records)])
         except PartialWriteError as exc:
             if records[0].event_id in {*exc.stored, *exc.failed}:
                 raise
@@ -330,7 +333,11 @@ class Relay:
         ]
         place = getattr(self.sink, "write_placeholders", None)
         if letters and place is not None:
-            self._writing.call(lambda: place(letters))
+            told = [
+                attrs.evolve(each, record=self._for_sink(each.record))
+                for each in letters
+            ]
+            self._writing.call(lambda: place(told))
         self._advance(lease, records, letters)
         for letter in letters[:1]:
             log.error(
@@ -356,6 +363,16 @@ class Relay:
 
     # Around it
 
+    def _for_sink(self, record: Record) -> Record:
+        """
+        The record as the sink gets it.
+
+        An index that counts on one machine would contradict those of others.
+        """
+        if self._local_index:
+            return attrs.evolve(record, index=None)
+        return record
+
     def _check_lease(self, lease: Lease) -> None:
         if self._lease is not lease:
             raise LeaseLostError(f"another holder has the lease {self.name!r}")
@@ -366,6 +383,8 @@ class Relay:
 
         It would give indexes again that the sink has seen with other events.
         """
+        if self._local_index:
+            return
         last_index = getattr(self.sink, "last_index", None)
         last = None if last_index is None else last_index()
         if last is not None and last > (size := self.journal.size()):

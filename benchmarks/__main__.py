@@ -21,6 +21,7 @@ CONTESTS = {
     "enqueue": "caller_cost",
     "postgres": "into_postgres",
     "kafka": "into_kafka",
+    "spool": "into_spool",
     "relay": "relaying",
     "latency": "publish_latency",
     "import": "import_time",

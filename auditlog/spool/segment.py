@@ -1,0 +1,186 @@
+"""
+One file of frames, named after the first index that it may hold.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+
+from array import array
+from bisect import bisect_right
+from itertools import accumulate, count
+from typing import TYPE_CHECKING
+
+from auditlog.errors import SinkSetupError
+
+from .files import create
+from .ids import SortedIds
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+VERSION = 1
+
+_MAGIC = b"\x89AUDSPL\n"
+_HEADER = struct.Struct(">8sIQ")
+_CRC = struct.Struct(">I")
+HEADER = _HEADER.size + _CRC.size  # so in all versions
+
+_NAME = re.compile(r"([0-9]{20})\.log")
+
+
+class Segment:
+    """
+    What is known of one file; its bytes stay on the disk.
+
+    Attributes:
+        path: The file.
+
+        first: The first index that it may hold.
+
+        size: How much of the file is durable and whole.
+    """
+
+    def __init__(self, path: Path, first: int) -> None:
+        self.path = path
+        self.first = first
+        self.size = HEADER
+        self._indexes = array("Q")
+        self._starts = array("Q")
+        self._ids: dict[bytes, int] | SortedIds = {}
+
+    @property
+    def last(self) -> int:
+        """
+        The highest index in it, or the one before its first.
+        """
+        return self._indexes[-1] if self._indexes else self.first - 1
+
+    def __len__(self) -> int:
+        return len(self._indexes)
+
+    def add(
+        self, first: int, ids: Sequence[bytes], lengths: Sequence[int]
+    ) -> None:
+        """
+        Know of more frames, whose indexes begin with *first*.
+        """
+        assert isinstance(self._ids, dict)
+        self._ids.update(zip(ids, count(len(self)), strict=False))
+        self._indexes.extend(range(first, first + len(ids)))
+        ends = accumulate(lengths, initial=self.size)
+        self._starts.extend(ends)
+        self.size = self._starts.pop()
+
+    def has_none_of(self, ids: Sequence[bytes]) -> bool:
+        """
+        Whether all of them are new to it; quick.
+        """
+        return isinstance(self._ids, dict) and self._ids.keys().isdisjoint(ids)
+
+    def freeze(self) -> bytes:
+        """
+        Take less memory, as nothing is added any more; the highest id.
+        """
+        if isinstance(self._ids, dict):
+            self._ids = SortedIds(self._ids)
+        return self._ids.last
+
+    def behind(self, index: int) -> int:
+        """
+        The number of the first frame behind *index*.
+        """
+        return bisect_right(self._indexes, index)
+
+    def number(self, event_id: bytes) -> int | None:
+        """
+        The number of the frame that has this event.
+        """
+        return self._ids.get(event_id)
+
+    def start(self, number: int) -> int:
+        """
+        Where that frame begins; the end for one behind the last.
+        """
+        return (
+            self._starts[number] if number < len(self._starts) else self.size
+        )
+
+    def before(self, number: int) -> int:
+        """
+        The index of the frame before that one.
+        """
+        return self._indexes[number - 1] if number else self.first - 1
+
+    def within(self, number: int, limit: int, most: int) -> int:
+        """
+        The number behind the last of *limit* frames that have *most* bytes.
+        """
+        end = min(number + limit, len(self))
+        fits = bisect_right(self._starts, self.start(number) + most) - 1
+        return max(min(end, fits), min(number + 1, end))
+
+
+def path_of(folder: Path, first: int) -> Path:
+    """
+    Where the segment lies that begins with that index.
+    """
+    return folder / f"{first:020}.log"
+
+
+def find(folder: Path) -> list[tuple[int, Path]]:
+    """
+    The segments in *folder* with their first indexes, in order.
+    """
+    paths = sorted(folder.iterdir())
+    found = ((_NAME.fullmatch(path.name), path) for path in paths)
+    return [(int(match[1]), path) for match, path in found if match]
+
+
+def header(first: int) -> bytes:
+    """
+    What a segment begins with.
+    """
+    head = _HEADER.pack(_MAGIC, VERSION, first)
+    return head + _CRC.pack(zlib.crc32(head))
+
+
+def make(folder: Path, first: int) -> Segment:
+    """
+    A new, empty segment, which is durable and has a durable name.
+    """
+    segment = Segment(path_of(folder, first), first)
+    create(segment.path, header(first))
+    return segment
+
+
+def check_versions(folder: Path) -> None:
+    """
+    Refuse what a newer version has written, before anything is touched.
+
+    Raises:
+        SinkSetupError: If there is any.
+    """
+    for _, path in find(folder):
+        with path.open("rb") as file:
+            version = _version(file.read(HEADER))
+        if version > VERSION:
+            raise SinkSetupError(
+                f"spool {str(folder)!r} is of version {version}, this "
+                f"auditlog knows version {VERSION}; nothing was touched, "
+                "use the newer auditlog"
+            )
+
+
+def _version(head: bytes) -> int:
+    if len(head) < HEADER:
+        return 0
+    magic, version, _ = _HEADER.unpack_from(head)
+    (crc,) = _CRC.unpack_from(head, _HEADER.size)
+    whole = magic == _MAGIC and zlib.crc32(head[: _HEADER.size]) == crc
+    return int(version) if whole else 0
