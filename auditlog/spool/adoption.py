@@ -50,32 +50,29 @@ class Adoption:
         self._own = own
         self._said: set[tuple[Path, str]] = set()
 
-    def run(self) -> bool:
+    def run(self) -> None:
         """
-        Move what there is; whether there was any.
+        Move what there is.
         """
-        moved = [self._try(folder) for folder in candidates(self._path)]
-        return any(moved)
+        for folder in candidates(self._path):
+            if folder != self._own.folder:
+                self._try(folder)
 
-    def _try(self, folder: Path) -> bool:
+    def _try(self, folder: Path) -> None:
         """
         Move one folder, if nobody has it; what fails is tried again later.
         """
         try:
-            held = None
-            if folder != self._own.folder:
-                held = lock.acquire(folder)
-            if held is None:
-                return False
+            if (held := lock.acquire(folder)) is None:
+                return
             try:
-                return self._adopt(folder, held)
+                self._adopt(folder, held)
             finally:
                 held.release()
         except (AuditLogError, OSError) as exc:
             self._say(folder, exc)
-            return False
 
-    def _adopt(self, folder: Path, held: lock.Lock) -> bool:
+    def _adopt(self, folder: Path, held: lock.Lock) -> None:
         check_versions(folder)
         other = Spool(folder, held, max_bytes=_ANY, segment_bytes=_ANY)
         after, count = other.deliveries.passed(), 0
@@ -88,7 +85,6 @@ class Adoption:
         _remove(folder)
         if count:
             log.info("spool: took %s audit events over from %s", count, folder)
-        return count > 0
 
     def _take(self, page: Sequence[Record]) -> None:
         """

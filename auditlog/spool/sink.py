@@ -301,7 +301,7 @@ class SpoolSink:
 
     def _adopts(self, spool: Spool) -> bool:
         """
-        Take over what is left of others, if it is time to look.
+        Take over what is left of others, if it is time to look; whether.
         """
         with self._opening:
             due = time.monotonic() >= self._adopt_at
@@ -309,7 +309,8 @@ class SpoolSink:
                 return False
             self._adopt_at = time.monotonic() + ADOPT
             assert self._adoption is not None
-            return self._adoption.run()
+            self._adoption.run()
+        return True
 
     def __repr__(self) -> str:
         return f"<SpoolSink {str(self._path)!r}>"

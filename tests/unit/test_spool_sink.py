@@ -1,0 +1,837 @@
+"""
+The spool as a sink and a journal, beyond what the contract holds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+from uuid import UUID
+
+import attrs
+import pytest
+
+from auditlog.abc import DeadLetter
+from auditlog.errors import (
+    ConfigError,
+    JournalError,
+    LeaseLostError,
+    PartialWriteError,
+    SinkError,
+    SinkSetupError,
+    SinkUnavailableError,
+)
+from auditlog.memory import InMemorySink
+from auditlog.publisher import AuditLogPublisher
+from auditlog.spool import SpoolSink, files, log, positions
+from auditlog.testing.contracts import make_conflict
+from tests.spool_tools import all_of, bodies, make_records, segments
+
+
+SMALL = {"max_bytes": 128 * 1024, "segment_bytes": 16 * 1024}
+
+
+@pytest.fixture
+def make(tmp_path):
+    made = []
+
+    def make(**options):
+        sink = SpoolSink(tmp_path / "spool", **options)
+        made.append(sink)
+        return sink
+
+    yield make
+    for sink in made:
+        sink.close()
+
+
+@pytest.fixture
+def sink(make):
+    return make()
+
+
+def fill(sink):
+    """
+    Write until there is no room; what was stored.
+    """
+    stored, count = [], 10
+    while count == 10:
+        batch = make_records(10)
+        count = stored_of(sink, batch)
+        stored += batch[:count]
+    with pytest.raises(SinkUnavailableError, match="is full"):
+        sink.write(make_records(1))
+    return stored
+
+
+def stored_of(sink, batch):
+    """
+    How many of *batch* were stored: the first ones.
+    """
+    try:
+        sink.write(batch)
+    except PartialWriteError as exc:
+        ids_stored = [*exc.stored]
+    except SinkUnavailableError:
+        ids_stored = []
+    else:
+        return len(batch)
+    expected = [record.event_id for record in batch[: len(ids_stored)]]
+    return len(ids_stored) if expected == ids_stored else None
+
+
+class TestWriting:
+    def test_constructor_touches_nothing(self, make, tmp_path):
+        """
+        The folder is made by the first call.
+        """
+        sink = make()
+        assert not (tmp_path / "spool").exists()
+
+        sink.size()
+
+        assert (tmp_path / "spool").is_dir()
+
+    @pytest.mark.parametrize(
+        ("options", "mistake"),
+        [
+            ({"max_bytes": 1000}, "'max_bytes' must be at least 131072"),
+            ({"segment_bytes": 0}, "'segment_bytes' must be at least 4096"),
+            ({"name": "a/b"}, "'name' must be letters"),
+            ({"name": ".."}, "'name' must be letters"),
+            ({"name": "12-0123abcd"}, "'name' must be letters"),
+        ],
+    )
+    def test_wrong_options_are_refused(self, tmp_path, options, mistake):
+        """
+        At once, and before anything is made.
+        """
+        with pytest.raises(ConfigError, match=mistake):
+            SpoolSink(tmp_path, **options)
+
+    @pytest.mark.parametrize("path", ["", "a\0b"])
+    def test_wrong_path_is_refused(self, path):
+        """
+        What can be no path is a mistake in the config.
+        """
+        with pytest.raises(ConfigError, match="'path'"):
+            SpoolSink(path)
+
+    def test_only_this_user_can_read(self, make):
+        """
+        Files are 0600, folders 0700, whatever the umask says.
+        """
+        old = os.umask(0)
+        try:
+            sink = make(segment_bytes=4096)
+            for _ in range(3):
+                sink.write(make_records(20))
+            lease = sink.lease("topic")
+            (first, *_) = sink.read(0, 1)
+            lease.advance(1, [DeadLetter(record=first, reason="no")])
+            found = [*sink.folder.parent.rglob("*"), sink.folder.parent]
+        finally:
+            os.umask(old)
+
+        modes = {p.is_dir(): set() for p in found}
+        for path in found:
+            modes[path.is_dir()].add(stat.S_IMODE(path.stat().st_mode))
+        assert {True: {0o700}, False: {0o600}} == modes
+
+    def test_one_sync_between_the_last_write_and_the_return(
+        self, sink, monkeypatch
+    ):
+        """
+        A batch costs one sync, and no byte is written behind it.
+        """
+        sink.write(make_records(1))
+        calls = []
+        for name in ("pwrite", "fdatasync", "ftruncate"):
+            real = getattr(os, name)
+
+            def call(*args, name=name, real=real):
+                calls.append(name)
+                return real(*args)
+
+            monkeypatch.setattr(os, name, call)
+
+        sink.write(make_records(500))
+
+        assert ["pwrite", "fdatasync"] == calls
+
+    def test_new_file_has_a_durable_name(self, make, monkeypatch):
+        """
+        The folder is synced after the file got its name and before the first
+        event in it is acknowledged.
+        """
+        sink = make(segment_bytes=4096)
+        sink.write(make_records(30))
+        calls = []
+        real_fsync, real_rename = os.fsync, os.rename
+
+        def fsync(fd):
+            kind = os.fstat(fd).st_mode
+            calls.append("folder" if stat.S_ISDIR(kind) else "file")
+            real_fsync(fd)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(
+            os, "rename", lambda *a: [calls.append("name"), real_rename(*a)]
+        )
+        sink.write(make_records(1))
+
+        assert ["file", "name", "folder"] == calls
+        assert 2 == len(segments(sink))
+
+    def test_short_writes_are_finished(self, sink, monkeypatch):
+        """
+        A system that takes seven bytes at a time gets them all.
+        """
+        real = os.pwrite
+        monkeypatch.setattr(
+            os, "pwrite", lambda fd, data, at: real(fd, data[:7], at)
+        )
+        records = make_records(3)
+
+        sink.write(records)
+
+        assert bodies(records) == bodies(all_of(sink))
+
+    def test_known_events_are_found_in_old_files(self, make):
+        """
+        Across files and after a new start, an event is stored once and
+        another with its id is refused alone.
+        """
+        sink = make(segment_bytes=4096)
+        records = make_records(100)
+        for start in range(0, 100, 10):
+            sink.write(records[start : start + 10])
+        sink.close()
+
+        for _ in range(2):
+            again = make(segment_bytes=4096)
+            again.write(records[::-1])
+            for record in records[::7]:
+                with pytest.raises(PartialWriteError) as caught:
+                    again.write([make_conflict(record)])
+                assert [record.event_id] == list(caught.value.failed)
+            assert bodies(records) == bodies(all_of(again))
+            again.close()
+
+    def test_order_of_ids_does_not_matter(self, make):
+        """
+        Ids that don't grow, as those of another maker, are found as well.
+        """
+        sink = make(segment_bytes=4096)
+        records = [
+            attrs.evolve(each, event_id=UUID(int=(7919 * n) % 997 << 64))
+            for n, each in enumerate(make_records(90), 1)
+        ]
+        for start in range(0, 90, 10):
+            sink.write(records[start : start + 10])
+
+        sink.write(records)
+
+        assert bodies(records) == bodies(all_of(sink))
+
+
+class TestRoom:
+    def test_warns_at_half_and_at_four_fifths(self, make, caplog):
+        """
+        Once for each step, with who is behind; full is an error that the
+        publisher tells.
+        """
+        sink = make(**SMALL)
+        sink.lease("topic")
+
+        stored = fill(sink)
+
+        lines = [r.getMessage() for r in caplog.records]
+        assert ["is 5", "is 8"] == [
+            line[line.index("is ") :][:4] for line in lines
+        ]
+        assert "relay 'topic' is at 0" in lines[0]
+        assert sink.stored_bytes <= SMALL["max_bytes"]
+        assert bodies(stored) == bodies(all_of(sink))
+
+    def test_goes_on_once_relays_have_delivered(self, make, caplog):
+        """
+        Again and again, and each time it warns again.
+        """
+        sink = make(**SMALL)
+        lease = sink.lease("topic")
+        for _ in range(3):
+            caplog.clear()
+            stored = fill(sink)
+            assert stored
+            assert caplog.records
+            lease.advance(sink.size())
+
+        sink.write(late := make_records(5))
+
+        assert bodies(late) == bodies(sink.read(lease.position, 99))
+
+    def test_nothing_is_deleted_without_a_relay(self, make):
+        """
+        A spool alone keeps everything, also over a new start.
+        """
+        sink = make(segment_bytes=4096)
+        records = make_records(60)
+        for start in range(0, 60, 10):
+            sink.write(records[start : start + 10])
+        sink.close()
+
+        assert bodies(records) == bodies(all_of(make(segment_bytes=4096)))
+
+    def test_files_go_once_all_relays_have_passed(self, make):
+        """
+        The slower of two relays keeps them, until it is forgotten.
+        """
+        sink = make(segment_bytes=4096)
+        slow, fast = sink.lease("slow"), sink.lease("fast")
+        for _ in range(8):
+            sink.write(make_records(10))
+        count = len(segments(sink))
+
+        fast.advance(80)
+        assert count == len(segments(sink))
+        slow.advance(40)
+        assert 1 < len(segments(sink)) < count
+        assert 41 == sink.read(40, 1)[0].index
+        sink.forget("slow")
+
+        assert 1 == len(segments(sink))
+        assert 80 == sink.size()
+        with pytest.raises(LeaseLostError):
+            slow.advance(41)
+
+    def test_index_goes_on_after_everything_was_delivered(self, make):
+        """
+        No index is given twice over new starts, so no relay skips an event.
+        """
+        for n in range(4):
+            sink = make(segment_bytes=4096)
+            assert n * 40 == sink.size()
+            sink.write(make_records(40))
+            lease = sink.lease("topic")
+            assert n * 40 == lease.position
+            found = sink.read(lease.position, 100)
+            assert [*range(n * 40 + 1, n * 40 + 41)] == [
+                r.index for r in found
+            ]
+            lease.advance(found[-1].index)
+            sink.close()
+
+    @pytest.mark.parametrize("number", sorted(files.FULL))
+    def test_full_disk_tears_nothing(self, sink, monkeypatch, number):
+        """
+        Half of a batch is taken back; it goes on when there is room.
+        """
+        sink.write(first := make_records(3))
+        size = segments(sink)[0].stat().st_size
+        batch = make_records(3)
+        real = os.pwrite
+
+        def pwrite(fd, data, at):
+            if len(data) < 100:
+                raise OSError(number, os.strerror(number))
+            return real(fd, data[: len(data) - 50], at)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", pwrite)
+            with pytest.raises(SinkUnavailableError, match="disk is full"):
+                sink.write(batch)
+        assert size == segments(sink)[0].stat().st_size
+
+        sink.write(batch)
+
+        assert bodies(first + batch) == bodies(all_of(sink))
+
+
+class TestFailures:
+    @pytest.mark.parametrize("truncates", [True, False])
+    def test_failed_sync_acknowledges_nothing(
+        self, make, monkeypatch, truncates
+    ):
+        """
+        The batch goes to a new file when it comes again, and what a new
+        process finds of the old one counts for nothing.
+        """
+        sink = make()
+        sink.write(first := make_records(3))
+        batch = make_records(3)
+        synced = []
+        real = os.fdatasync
+
+        def fail(fd, *_):
+            raise OSError(errno.EIO, "broken")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", fail)
+            if not truncates:
+                patch.setattr(os, "ftruncate", fail)
+            with pytest.raises(SinkUnavailableError, match="EIO"):
+                sink.write(batch)
+        assert bodies(first) == bodies(all_of(sink))
+        assert 3 == sink.size()
+        monkeypatch.setattr(
+            os, "fdatasync", lambda fd: [synced.append(fd), real(fd)]
+        )
+        sink.write(batch)
+
+        assert synced
+        assert 2 == len(segments(sink))
+        for again in (sink, make()):
+            found = all_of(again)
+            assert bodies(first + batch) == bodies(found)
+            assert [*range(1, 7)] == [r.index for r in found]
+            assert 0 == again.lost
+            sink.close()
+
+    def test_failed_sync_of_the_first_batch(self, sink, monkeypatch):
+        """
+        A file in which nothing was acknowledged gives way to a new one.
+        """
+        batch = make_records(3)
+
+        def fail(fd):
+            raise OSError(errno.EIO, "broken")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", fail)
+            with pytest.raises(SinkUnavailableError, match="EIO"):
+                sink.write(batch)
+        sink.write(batch)
+
+        assert bodies(batch) == bodies(all_of(sink))
+
+    def test_new_process_writes_again_what_was_not_synced(
+        self, make, monkeypatch
+    ):
+        """
+        Frames that may be in memory only are made durable before they count.
+        """
+        sink = make()
+        sink.write(records := make_records(3))
+        (path,) = segments(sink)
+        sink.close()
+        calls = []
+        real_write, real_sync = os.pwrite, os.fdatasync
+
+        def same(fd):
+            return os.path.samestat(os.fstat(fd), path.stat())
+
+        def pwrite(fd, data, at):
+            if same(fd):
+                calls.append((at, len(data)))
+            return real_write(fd, data, at)
+
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        monkeypatch.setattr(
+            os,
+            "fdatasync",
+            lambda fd: [
+                calls.append("sync") if same(fd) else 0,
+                real_sync(fd),
+            ],
+        )
+        again = make()
+        assert bodies(records) == bodies(all_of(again))
+
+        size = path.stat().st_size
+        assert [(24, size - 24), "sync"] == calls
+
+    def test_unreadable_disk_is_a_typed_error(self, sink, monkeypatch):
+        """
+        EIO on reading is told, and passes if it passes.
+        """
+        sink.write(records := make_records(3))
+
+        def fail(*_):
+            raise OSError(errno.EIO, "broken")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pread", fail)
+            with pytest.raises(SinkUnavailableError, match=r"can't read.*EIO"):
+                sink.read(0, 9)
+
+        assert bodies(records) == bodies(sink.read(0, 9))
+
+    @pytest.mark.parametrize("number", sorted(errno.errorcode))
+    def test_each_system_error_is_ours(self, tmp_path, number):
+        """
+        None is forgotten, and the cause is kept.
+        """
+        with (
+            pytest.raises(SinkError, match="store events in") as caught,
+            files.told("store events in", tmp_path),
+        ):
+            raise OSError(number, "so it is")
+
+        assert number == caught.value.__cause__.errno
+        assert isinstance(caught.value, (SinkSetupError, SinkUnavailableError))
+
+    def test_no_folder_is_said(self, tmp_path):
+        """
+        A file, a name that is too long, a folder that can't be.
+        """
+        (tmp_path / "file").write_text("x")
+        wrong = ["file", "file/below", "x" * 300]
+        for name in wrong:
+            sink = SpoolSink(tmp_path / name)
+            with pytest.raises(SinkSetupError, match="must be a folder"):
+                sink.write(make_records(1))
+
+    def test_deleted_folder_is_said_and_made_anew(self, make):
+        """
+        No event is acknowledged that has no file.
+        """
+        sink = make()
+        sink.write(make_records(3))
+        shutil.rmtree(sink.folder.parent)
+        batch = make_records(3)
+
+        with pytest.raises(SinkSetupError, match="was deleted while it was"):
+            sink.write(batch)
+        sink.write(batch)
+
+        assert bodies(batch) == bodies(all_of(sink))
+        sink.close()
+        assert bodies(batch) == bodies(all_of(sink))
+
+    def test_too_many_relays_are_refused(self, sink):
+        """
+        The file of positions has its size for ever.
+        """
+        long = "x" * 5000
+        for n in range(3):
+            sink.lease(f"{n}-{long}")
+
+        with pytest.raises(JournalError, match=r"too many.*forget"):
+            sink.lease(f"3-{long}")
+
+        sink.forget(f"0-{long}")
+        assert sink.lease(f"3-{long}")
+
+
+class TestDelivery:
+    def test_dead_letters_survive(self, make):
+        """
+        With their relay, reason and bytes, over a new start.
+        """
+        sink = make()
+        sink.write(make_records(3))
+        lease = sink.lease("topic")
+        first, second, _ = sink.read(0, 3)
+        letters = [
+            DeadLetter(record=first, reason="too\nlarge", attempts=2),
+            DeadLetter(record=second, reason="so"),
+        ]
+        lease.advance(1, letters[:1])
+        lease.advance(2, letters[1:])
+        sink.close()
+
+        again = make()
+
+        assert letters == again.dead_letters("topic")
+        assert [] == again.dead_letters("other")
+        assert 2 == again.position("topic")
+
+    def test_letter_without_its_position_does_not_count(
+        self, make, monkeypatch
+    ):
+        """
+        Both are kept or neither, so that there is one letter for an event.
+        """
+        sink = make()
+        sink.write(make_records(3))
+        lease = sink.lease("topic")
+        letter = DeadLetter(record=sink.read(0, 1)[0], reason="no")
+
+        def fail(*_):
+            raise OSError(errno.EIO, "broken")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(positions.Positions, "_write", fail)
+            with pytest.raises(SinkUnavailableError):
+                lease.advance(1, [letter])
+        assert 0 == sink.position("topic")
+        assert [] == sink.dead_letters("topic")
+        lease.advance(1, [letter])
+        sink.close()
+
+        assert [letter] == make().dead_letters("topic")
+
+    def test_closed_spool_voids_its_leases(self, sink):
+        """
+        Who holds one can't move what another process may have now.
+        """
+        sink.write(make_records(3))
+        lease = sink.lease("topic")
+        sink.close()
+
+        with pytest.raises(LeaseLostError):
+            lease.advance(3)
+        assert 0 == sink.position("topic")
+
+    def test_relay_gets_everything_without_indexes(self, sink):
+        """
+        In order, with the same bytes; an index counts in one folder only.
+        """
+        target = InMemorySink()
+        seen = []
+        target_write = target.write
+        target.write = lambda records: [
+            seen.extend(records),
+            target_write(records),
+        ]
+        records = make_records(50)
+        with AuditLogPublisher(sink, relays={"copy": target}) as publisher:
+            for record in records:
+                publisher.publish(record.event)
+            publisher.wait_delivered(30)
+
+        assert bodies(records) == bodies(target.records)
+        assert {None} == {r.index for r in seen}
+
+    def test_pages_are_bounded_in_bytes(self, sink, monkeypatch):
+        """
+        A reader that asks for more gets less, and the rest next.
+        """
+        monkeypatch.setattr(log, "PAGE", 2000)
+        sink.write(records := make_records(50))
+
+        assert 1 <= len(sink.read(0, 50)) < 10
+        assert bodies(records) == bodies(all_of(sink))
+
+
+HOLD = """
+import os, sys
+from auditlog.spool import SpoolSink
+from tests.spool_tools import make_records
+sink = SpoolSink(sys.argv[1], name=sys.argv[2] or None)
+records = make_records(3)
+sink.write(records)
+print(*[r.event_id for r in records], flush=True)
+sys.stdin.read()
+"""
+
+
+def start(path, name=""):
+    """
+    A process that has stored three events and holds its folder.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, path, name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return process, process.stdout.readline().split()
+
+
+def kill(process):
+    process.kill()
+    process.communicate()
+
+
+def ids(records):
+    return [str(record.event_id) for record in records]
+
+
+class TestProcesses:
+    def test_each_process_has_a_folder(self, make, tmp_path):
+        """
+        Several write below one path at the same time.
+        """
+        others = [start(tmp_path / "spool") for _ in range(2)]
+        try:
+            sink = make()
+            sink.write(records := make_records(3))
+            assert bodies(records) == bodies(all_of(sink))
+            assert 3 == len([*(tmp_path / "spool").iterdir()])
+        finally:
+            for process, _ in others:
+                kill(process)
+
+    def test_named_folder_has_one_process(self, make, tmp_path):
+        """
+        The second is told which process has it, and nothing is touched.
+        """
+        process, _ = start(tmp_path / "spool", "one")
+        sink = make(name="one")
+        try:
+            with pytest.raises(
+                SinkSetupError, match=f"in use by process {process.pid}; "
+            ):
+                sink.write(make_records(1))
+        finally:
+            kill(process)
+
+        assert 3 == sink.size()
+
+    def test_next_process_goes_on(self, make, tmp_path):
+        """
+        A new start takes over the folder, with its order and positions.
+        """
+        process, first = start(tmp_path / "spool")
+        kill(process)
+        sink = make()
+        sink.write(make_records(2))
+
+        assert first == ids(all_of(sink))[:3]
+        assert [1, 2, 3, 4, 5] == [r.index for r in all_of(sink)]
+        assert 1 == len([*(tmp_path / "spool").iterdir()])
+
+    def test_living_process_takes_over(self, make, tmp_path, monkeypatch):
+        """
+        What dead processes left is delivered once, in the order of each, and
+        their folders go.
+        """
+        monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+        sink = make()
+        sink.write(own := make_records(3))
+        left = [start(tmp_path / "spool") for _ in range(2)]
+        assert ids(own) == ids(all_of(sink))
+        for process, _ in left:
+            kill(process)
+
+        found = ids(all_of(sink))
+
+        assert ids(own) == found[:3]
+        assert sorted([left[0][1], left[1][1]]) == sorted(
+            [found[3:6], found[6:]]
+        )
+        assert [sink.folder] == [*(tmp_path / "spool").iterdir()]
+        sink.close()
+        assert found == ids(all_of(sink))
+
+    def test_takeover_that_was_cut_short_repeats_nothing(
+        self, make, tmp_path, monkeypatch
+    ):
+        """
+        Events that were moved, from a folder that was not removed yet, are
+        not stored again.
+        """
+        monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+        sink = make()
+        sink.write(own := make_records(1))
+        process, first = start(tmp_path / "spool")
+        kill(process)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "auditlog.spool.adoption._remove",
+                lambda folder: (_ for _ in ()).throw(OSError(5, "cut")),
+            )
+            assert ids(own) + first == ids(all_of(sink))
+
+        assert ids(own) + first == ids(all_of(sink))
+        assert [sink.folder] == [*(tmp_path / "spool").iterdir()]
+
+    def test_takeover_keeps_what_is_dead_and_passed(
+        self, make, tmp_path, monkeypatch
+    ):
+        """
+        Events that all relays had passed don't come again, dead letters are
+        kept, and times are those of storing.
+        """
+        monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+        other = make()
+        other.write(records := make_records(4))
+        lease = other.lease("topic")
+        before = other.read(0, 9)
+        letter = DeadLetter(record=before[0], reason="no")
+        lease.advance(2, [letter])
+        sink = make()
+        sink.lease("topic")
+        assert sink.folder != other.folder
+        other.close()
+
+        found = all_of(sink)
+
+        assert bodies(records[2:]) == bodies(found)
+        assert [r.recorded_at for r in before[2:]] == [
+            r.recorded_at for r in found
+        ]
+        assert [letter] == sink.dead_letters("topic")
+
+    def test_full_spool_takes_over_later(self, make, monkeypatch, caplog):
+        """
+        What has no room stays where it is.
+        """
+        monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+        other = make(**SMALL)
+        others = fill(other)
+        sink = make(**SMALL)
+        own = fill(sink)
+        lease = sink.lease("topic")
+        other.close()
+
+        got, position = [], 0
+        while page := sink.read(position, 100):
+            got += page
+            position = page[-1].index
+            lease.advance(position)
+
+        assert bodies(own + others) == bodies(got)
+        assert [sink.folder] == [*sink.folder.parent.iterdir()]
+
+    def test_child_takes_a_folder_of_its_own(self, make):
+        """
+        Parent and child go on side by side; what the child leaves is taken
+        over, and the parent's folder stays locked by it alone.
+        """
+        sink = make()
+        sink.write(first := make_records(2))
+        folder = sink.folder
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                batch = make_records(2)
+                sink.write(batch)
+                text = f"{sink.folder} {' '.join(ids(batch))}"
+                os.write(writer, text.encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        theirs, *written = os.read(reader, 4096).decode().split()
+        os.close(reader)
+        os.close(writer)
+        sink.write(second := make_records(2))
+
+        assert str(folder) != theirs
+        assert ids(first + second) + written == ids(all_of(sink))
+        sink.close()
+        assert folder == make().folder
+
+    def test_orphan_does_not_hold_its_parents_folder(self, tmp_path):
+        """
+        A child that lives on, and never used the spool, locks nothing.
+        """
+        code = HOLD.replace(
+            "sys.stdin.read()",
+            "if os.fork(): os._exit(0)\nsys.stdin.read()",
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path, "one"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        try:
+            first = process.stdout.readline().split()
+            process.wait(30)
+            sink = SpoolSink(tmp_path, name="one")
+            assert first == ids(all_of(sink))
+            sink.close()
+        finally:
+            process.stdin.close()
+            process.stdout.close()
