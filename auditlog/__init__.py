@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         PublisherConfig,
         RelayConfig,
         Secret,
+        SpoolConfig,
         TopicConfig,
     )
     from auditlog.errors import AuditLogError
@@ -87,6 +88,7 @@ __all__ = [
     "RequestContext",
     "Resource",
     "Secret",
+    "SpoolConfig",
     "SpoolSink",
     "TopicConfig",
     "context",
@@ -106,6 +108,7 @@ _HOMES = {
         "PublisherConfig",
         "RelayConfig",
         "Secret",
+        "SpoolConfig",
         "TopicConfig",
     ),
     "errors": ("AuditLogError",),

@@ -180,6 +180,8 @@ class AuditLogPublisher:
         database               the commit                  none
         topic                  the broker's                none
                                acknowledgement
+        spool and topic        the disk's sync             to the topic
+        spool                  the disk's sync             none
         =====================  ==========================  ================
 
         Args:
@@ -187,7 +189,7 @@ class AuditLogPublisher:
 
             sinks:
                 Further sinks by name; each gets a relay, which needs a
-                database.
+                database or a spool.
 
             clusters:
                 Where the cluster is looked up at every attempt; made from

@@ -12,6 +12,7 @@ from auditlog.config import ClusterRegistry
 from auditlog.errors import ConfigError
 from auditlog.kafka import KafkaSink
 from auditlog.postgres import PostgresSink
+from auditlog.spool import SpoolSink
 
 
 if TYPE_CHECKING:
@@ -24,13 +25,25 @@ if TYPE_CHECKING:
 NOTHING = (
     "nothing is configured that could store an event: set database.url "
     "(CDK_DATABASE_URL), or audit_log_publisher.cluster and .topicName "
-    "(CDK_AUDITLOGPUBLISHER_CLUSTER and _TOPICNAME), or build "
+    "(CDK_AUDITLOGPUBLISHER_CLUSTER and _TOPICNAME), or spool.path "
+    "(AUDITLOG_SPOOL_PATH), or build "
     "AuditLogPublisher(InMemorySink()) for a test"
 )
 
 NO_JOURNAL = (
-    "further sinks need a database, from which relays carry events to them: "
-    "set database.url (CDK_DATABASE_URL)"
+    "further sinks need a database or a spool, from which relays carry events "
+    "to them: set database.url (CDK_DATABASE_URL) or spool.path "
+    "(AUDITLOG_SPOOL_PATH)"
+)
+
+SPOOL_BESIDE_DATABASE = (
+    "a spool isn't used beside a database: events are stored in one of them; "
+    "unset spool.path (AUDITLOG_SPOOL_PATH) or database.url (CDK_DATABASE_URL)"
+)
+
+SPOOL_WITHOUT_RELAY = (
+    "what is in a spool can be relayed by no other process: leave relay.run "
+    "(AUDITLOG_RELAY_RUN) at true"
 )
 
 
@@ -69,22 +82,42 @@ def wire(
     if clusters is None:
         clusters = ClusterRegistry(config.clusters)
     topic = _topic(config, clusters)
-    if config.database is not None:
-        relays = {**topic, **sinks}
-        if clash := topic.keys() & sinks.keys():
-            raise ConfigError([f"two relays would be named {clash.pop()!r}"])
-        return Wires(
-            sink=PostgresSink(config.database),
-            relays=relays,
-            clusters=clusters,
-        )
+    journal = _journal(config)
+    if journal is None:
+        return Wires(sink=_only(topic, sinks), relays={}, clusters=clusters)
+    relays = {**topic, **sinks}
+    if clash := topic.keys() & sinks.keys():
+        raise ConfigError([f"two relays would be named {clash.pop()!r}"])
+    if relays and config.spool is not None and not config.relay.run:
+        raise ConfigError([SPOOL_WITHOUT_RELAY])
+    return Wires(sink=journal, relays=relays, clusters=clusters)
+
+
+def _journal(config: AuditLogConfig) -> Sink | None:
+    """
+    What keeps the events, if they aren't sent to the topic at once.
+    """
+    database, spool = config.database, config.spool
+    if database is not None and spool is not None:
+        raise ConfigError([SPOOL_BESIDE_DATABASE])
+    if database is not None:
+        return PostgresSink(database)
+    if spool is not None:
+        return SpoolSink(spool.path, max_bytes=spool.max_bytes)
+    return None
+
+
+def _only(topic: Mapping[str, Sink], sinks: Mapping[str, Sink]) -> Sink:
+    """
+    The topic as the only sink.
+    """
     if sinks:
         raise ConfigError([NO_JOURNAL])
     if not topic:
         raise ConfigError([NOTHING])
 
     (sink,) = topic.values()
-    return Wires(sink=sink, relays={}, clusters=clusters)
+    return sink
 
 
 def _topic(

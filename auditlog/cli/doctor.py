@@ -133,7 +133,11 @@ class _Settings:
 
 
 def _is_nothing(config: AuditLogConfig) -> bool:
-    return config.database is None and config.publisher.cluster is None
+    return (
+        config.database is None
+        and config.spool is None
+        and config.publisher.cluster is None
+    )
 
 
 # The services

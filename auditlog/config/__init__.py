@@ -12,6 +12,7 @@ from .model import (
     DatabaseHost,
     PublisherConfig,
     RelayConfig,
+    SpoolConfig,
     TopicConfig,
 )
 from .secret import Secret
@@ -26,5 +27,6 @@ __all__ = [
     "PublisherConfig",
     "RelayConfig",
     "Secret",
+    "SpoolConfig",
     "TopicConfig",
 ]

@@ -416,6 +416,38 @@ class DatabaseConfig:
 
 
 @attrs.frozen(kw_only=True)
+class SpoolConfig:
+    """
+    The folder on a local disk that keeps the events, without a database.
+
+    Attributes:
+        path:
+            The folder, which all processes of the application share; it is
+            made if it is absent.
+
+        max_bytes:
+            Most bytes of events that one process keeps there, at least
+            131,072; then publishing fails until some are delivered.
+
+    Raises:
+        ConfigError: If *path* is empty or *max_bytes* out of range.
+
+    .. versionadded:: 0.1.0
+    """
+
+    path: str = attrs.field(metadata=about(kinds.text()))
+    max_bytes: int = attrs.field(
+        default=1024**3, metadata=about(kinds.number(128 * 1024, 2**50))
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Refuse what cannot work.
+        """
+        check(self)
+
+
+@attrs.frozen(kw_only=True)
 class RelayConfig:
     """
     How events come from the journal to the topic.
@@ -466,6 +498,8 @@ class AuditLogConfig:
     Attributes:
         database: The database that keeps the events, if any.
 
+        spool: The folder that keeps them instead, if any.
+
         clusters: The known Kafka clusters, each with an ID of its own.
 
         publisher: Where events are published.
@@ -486,6 +520,10 @@ class AuditLogConfig:
 
     database: DatabaseConfig | None = attrs.field(
         default=None, metadata=about(kinds.part(DatabaseConfig))
+    )
+    spool: SpoolConfig | None = attrs.field(
+        default=None,
+        metadata=about(kinds.part(SpoolConfig), own=True, strict=True),
     )
     clusters: tuple[ClusterConfig, ...] = attrs.field(
         default=(),
