@@ -4,6 +4,7 @@ The relays of one spool: who ships, how far each has come, what is dead.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -168,12 +169,15 @@ class Deliveries:
             if holder.epoch == epoch:
                 holder.expires_at = 0.0
 
-    def close(self) -> None:
+    def stop(self, timeout: float) -> bool:
         """
-        Void all leases.
+        Void all leases, once what is under way has ended; whether it has.
         """
-        with self._lock:
-            self.closed = True
+        if not self._lock.acquire(timeout=timeout):
+            return False
+        self.closed = True
+        self._lock.release()
+        return True
 
     def after_fork(self) -> None:
         """
@@ -183,6 +187,8 @@ class Deliveries:
         self.closed = True
 
     def _store(self, relays: dict[str, int], letters: int) -> None:
+        if self.closed:
+            raise LeaseLostError("the spool was closed; ask it again")
         state = self._positions.state
         self._positions.store(
             msgspec.structs.replace(state, relays=relays, letters=letters)
@@ -240,7 +246,9 @@ class SpoolLease:
         )
         self.position = position
         self.renew()
-        self._deliveries.after_advance()
+        # The position is kept: what can't be deleted now is deleted later.
+        with contextlib.suppress(OSError):
+            self._deliveries.after_advance()
 
     def renew(self) -> None:
         """

@@ -71,6 +71,7 @@ class Log:
         self._next = 1
         self._top = b""  # the highest id in segments that get no more
         self._fd: int | None = None
+        self._stopped = False
 
     def open(self, given: int) -> None:
         """
@@ -109,13 +110,34 @@ class Log:
         else:
             self._roll()
 
-    def close(self) -> None:
+    def stop(self, timeout: float) -> bool:
         """
-        Close the file; safe to call twice.
+        Write no more, once what is under way has ended; whether it has.
+        """
+        if not self._lock.acquire(timeout=timeout):
+            return False
+        try:
+            self._stopped = True
+            self.let_go()
+        finally:
+            self._lock.release()
+        return True
+
+    def let_go(self) -> None:
+        """
+        Close the file that is written to.
         """
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _check(self) -> None:
+        # Another process may have the folder by now.
+        if self._stopped:
+            raise SinkUnavailableError(
+                f"spool {str(self._folder)!r} was closed meanwhile; the next "
+                "call opens it again"
+            )
 
     @property
     def used(self) -> int:
@@ -151,6 +173,7 @@ class Log:
             SinkUnavailableError: If there is no room for any.
         """
         with self._lock:
+            self._check()
             failed, stored, fresh = self._sift(records)
             times = _times(fresh) if keep_times else repeat(_now())
             taken = self._store(fresh, times) if fresh else 0
@@ -245,7 +268,7 @@ class Log:
         except OSError:
             # What the system says of these pages from now on is no proof.
             self._take_back(end)
-            self.close()
+            self.let_go()
             raise
         if not os.fstat(fd).st_nlink:
             raise SinkSetupError(f"{str(end.path)!r} was deleted")
@@ -256,7 +279,7 @@ class Log:
             os.ftruncate(self._fd, end.size)
         except OSError:
             # The name of the next segment says that the rest is void.
-            self.close()
+            self.let_go()
 
     def _end(self) -> Segment:
         """
@@ -269,7 +292,7 @@ class Log:
         return self._segments[-1]
 
     def _roll(self) -> None:
-        self.close()
+        self.let_go()
         if self._segments:
             end = self._segments[-1]
             if end.first == self._next:  # nothing in it was acknowledged
@@ -298,6 +321,7 @@ class Log:
         Delete the segments that nobody needs any more.
         """
         with self._lock:
+            self._check()
             passed = self._passed()
             while len(self._segments) > 1 and (
                 self._segments[1].first <= passed + 1
@@ -371,13 +395,14 @@ class Log:
         Set aside what was damaged behind our back.
         """
         with self._lock:
+            self._check()
             if segment not in self._segments:
                 return
             at = self._segments.index(segment)
             behind = self._segments[at + 1 :]
             until = behind[0].first if behind else self._next
             if not behind:
-                self.close()
+                self.let_go()
             mended = recover(segment.path, segment.first, until)
             assert mended is not None
             self._freeze(mended.segment)

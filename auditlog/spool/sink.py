@@ -113,6 +113,7 @@ class SpoolSink:
         self._opening = threading.RLock()
         self._spool: Spool | None = None
         self._adoption: Adoption | None = None
+        self._adopting = threading.Lock()
         self._adopt_at = 0.0
 
     def after_fork(self) -> None:
@@ -189,7 +190,7 @@ class SpoolSink:
         """
         with self._use("read") as spool:
             found = spool.log.read(after, limit)
-            if not found and self._adopts(spool):
+            if not found and self._adopts():
                 found = spool.log.read(after, limit)
             return found
 
@@ -299,17 +300,23 @@ class SpoolSink:
             if self._spool is spool:
                 self.close()
 
-    def _adopts(self, spool: Spool) -> bool:
+    def _adopts(self) -> bool:
         """
         Take over what is left of others, if it is time to look; whether.
         """
-        with self._opening:
-            due = time.monotonic() >= self._adopt_at
-            if self._spool is not spool or self._name is not None or not due:
-                return False
+        adoption = self._adoption
+        if (
+            self._name is not None
+            or adoption is None
+            or time.monotonic() < self._adopt_at
+            or not self._adopting.acquire(blocking=False)
+        ):
+            return False
+        try:
             self._adopt_at = time.monotonic() + ADOPT
-            assert self._adoption is not None
-            self._adoption.run()
+            adoption.run()
+        finally:
+            self._adopting.release()
         return True
 
     def __repr__(self) -> str:

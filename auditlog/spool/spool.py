@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .lock import Lock
 
 
+# Longest wait for a disk when a spool is closed, in seconds, for each part.
+PATIENCE = 2.0
+
+
 class Spool:
     """
     What a process has of its folder.
@@ -56,14 +60,17 @@ class Spool:
     def close(self) -> None:
         """
         Let others have it; safe to call twice.
+
+        While a disk doesn't answer, the folder stays locked: what is under
+        way may still reach it.
         """
-        self.deliveries.close()
-        self.log.close()
-        self._lock.release()
+        stopped = [part.stop(PATIENCE) for part in (self.deliveries, self.log)]
+        if all(stopped):
+            self._lock.release()
 
     def after_fork(self) -> None:
         """
         The parent goes on with it; the child drops its copies.
         """
         self.deliveries.after_fork()
-        self.log.close()
+        self.log.let_go()

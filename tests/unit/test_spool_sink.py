@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 
 from uuid import UUID
 
@@ -567,6 +568,31 @@ class TestDelivery:
 
         assert [letter] == make().dead_letters("topic")
 
+    def test_file_that_cannot_be_deleted_repeats_nothing(
+        self, make, monkeypatch
+    ):
+        """
+        The position and its letter are kept once; the file goes later.
+        """
+        sink = make(segment_bytes=4096)
+        for _ in range(6):
+            sink.write(make_records(10))
+        lease = sink.lease("topic")
+        letter = DeadLetter(record=sink.read(0, 1)[0], reason="no")
+        count = len(segments(sink))
+
+        def fail(*_, **__):
+            raise OSError(errno.EIO, "broken")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", fail)
+            lease.advance(50, [letter])
+        assert count == len(segments(sink))
+        lease.advance(60)
+
+        assert [letter] == sink.dead_letters("topic")
+        assert 1 == len(segments(sink))
+
     def test_closed_spool_voids_its_leases(self, sink):
         """
         Who holds one can't move what another process may have now.
@@ -608,6 +634,90 @@ class TestDelivery:
 
         assert 1 <= len(sink.read(0, 50)) < 10
         assert bodies(records) == bodies(all_of(sink))
+
+
+class TestClosing:
+    def test_write_under_way_ends_before_others_have_the_folder(
+        self, make, monkeypatch
+    ):
+        """
+        A batch is acknowledged in a folder that is still this process's.
+        """
+        sink = make(name="one")
+        sink.write(records := make_records(2))
+        reached, go_on, order = threading.Event(), threading.Event(), []
+        real = os.fdatasync
+
+        def slow(fd):
+            reached.set()
+            go_on.wait(30)
+            order.append("synced")
+            real(fd)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", slow)
+            late = make_records(2)
+            writer = threading.Thread(target=sink.write, args=(late,))
+            writer.start()
+            assert reached.wait(30)
+            closer = threading.Thread(
+                target=lambda: [sink.close(), order.append("closed")]
+            )
+            closer.start()
+            with pytest.raises(SinkSetupError, match="in use"):
+                make(name="one").size()
+            go_on.set()
+            writer.join()
+            closer.join()
+
+        assert ["synced", "closed"] == order
+        assert bodies(records + late) == bodies(all_of(make(name="one")))
+
+    def test_disk_that_hangs_keeps_the_folder(self, make, monkeypatch):
+        """
+        Closing ends in bounded time, and nobody else gets what may still be
+        written to.
+        """
+        monkeypatch.setattr("auditlog.spool.spool.PATIENCE", 0.05)
+        sink = make(name="one")
+        sink.write(make_records(1))
+        reached, go_on = threading.Event(), threading.Event()
+        real = os.fdatasync
+
+        def slow(fd):
+            reached.set()
+            go_on.wait(30)
+            real(fd)
+
+        monkeypatch.setattr(os, "fdatasync", slow)
+        writer = threading.Thread(target=sink.write, args=(make_records(1),))
+        writer.start()
+        assert reached.wait(30)
+        spool = sink._spool
+        sink.close()
+
+        with pytest.raises(SinkSetupError, match="in use"):
+            make(name="one").size()
+        go_on.set()
+        writer.join()
+        spool.close()
+        assert 2 == make(name="one").size()
+
+    def test_closed_spool_is_not_written_to(self, sink):
+        """
+        Who still holds it gets an error, and not another's folder.
+        """
+        sink.write(make_records(1))
+        spool = sink._spool
+        before = segments(sink)
+        sink.close()
+
+        with pytest.raises(SinkUnavailableError, match="closed meanwhile"):
+            spool.log.append(make_records(1))
+        with pytest.raises(LeaseLostError, match="closed"):
+            spool.deliveries.lease("topic", 1.0)
+
+        assert before == segments(sink)
 
 
 HOLD = """
