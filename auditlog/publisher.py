@@ -112,7 +112,9 @@ class AuditLogPublisher:
             process, in seconds.
 
     Raises:
-        ConfigError: If there are relays and *sink* is no journal.
+        ConfigError:
+            If there are relays and *sink* is no journal, a number is too
+            small, or *name* is empty.
 
     .. versionadded:: 0.1.0
     """
@@ -140,6 +142,8 @@ class AuditLogPublisher:
             batch_events=batch_events,
             batch_bytes=batch_bytes,
         )
+        if not name:
+            raise ConfigError(["'name' must not be empty"])
         self.name = name
         self.sink = sink
         self._codec = codecs.codec_named(codec)
@@ -756,7 +760,10 @@ class AuditLogPublisher:
     def _drop(
         self, event: AuditEvent, error: BufferFullError
     ) -> PendingReceipt:
-        receipt, begins = self._buffer.drop(event, error)
+        try:
+            receipt, begins = self._buffer.drop(event, error)
+        except PublisherClosedError:
+            raise self._closed(event) from None
         if begins:  # once for each gap, whose end an event tells of
             log.error("publisher %r drops events: %s", self.name, error)
         return receipt

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import attrs
 
-from auditlog.errors import AuditLogError
+from auditlog._engine.failures import describe
+from auditlog.errors import InvalidEventError
 from auditlog.event import AuditEvent, Change, Outcome
 
 
@@ -36,6 +37,8 @@ class _Publishing(Protocol):
     async def publish_async(
         self, event: AuditEvent, /, *, timeout: float
     ) -> object: ...
+
+    def enqueue(self, event: AuditEvent, /) -> object: ...
 
     def publish_in(self, connection: Any, event: AuditEvent, /) -> None: ...
 
@@ -88,6 +91,7 @@ class Entry:
         self._timeout = timeout
         self._tell_message = tell_message
         self._changes = list(draft.changes)
+        self._entered = False
         self._occurred_at = fields.get("occurred_at")
         self.event_id = draft.event_id
         self.resource = draft.resource
@@ -114,6 +118,11 @@ class Entry:
     # In a thread
 
     def __enter__(self) -> Self:
+        if self._entered:
+            raise InvalidEventError(
+                "an entry is for one block; call record() for another"
+            )
+        self._entered = True
         return self
 
     def __exit__(
@@ -134,7 +143,7 @@ class Entry:
     # In an event loop
 
     async def __aenter__(self) -> Self:
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self,
@@ -146,7 +155,10 @@ class Entry:
         if exc is not None:
             event = self._failed(exc)
             with _noted(exc, event):
-                await publisher.publish_async(event, timeout=self._timeout)
+                if isinstance(exc, GeneratorExit):  # nothing can be awaited
+                    publisher.enqueue(event)
+                else:
+                    await publisher.publish_async(event, timeout=self._timeout)
         elif self._connection is not None:
             await publisher.publish_in_async(self._connection, self._ended())
         else:
@@ -168,25 +180,42 @@ class Entry:
         return attrs.evolve(self._draft, **{**given, **instead})
 
     def _failed(self, exc: BaseException) -> AuditEvent:
+        """
+        The event of a failure; there always is one.
+        """
         outcome = self.outcome
-        if outcome in {None, Outcome.SUCCESS}:
+        if outcome is None or outcome == Outcome.SUCCESS:
             outcome = Outcome.FAILURE
-        message = str(exc) if self._tell_message else None
-        instead = {
+        told: dict[str, Any] = {
             "outcome": outcome,
             "code": self.code or type(exc).__qualname__,
-            "reason": self.reason or message or None,
+            "reason": self.reason or self._message(exc),
         }
-        try:
-            return self._ended(**instead)
-        except AuditLogError as wrong:
-            # What the block set can't be written down; that it failed, can.
-            exc.add_note(f"the audit event says less than it was to: {wrong}")
-            return attrs.evolve(
-                self._draft,
-                outcome=Outcome.FAILURE,
-                code=type(exc).__qualname__,
-            )
+        # What the block set may have no form; that it failed, has.
+        draft = self._draft
+        less = {"metadata": draft.metadata, "changes": draft.changes}
+        for instead in (told, {**told, **less}):
+            try:
+                return self._ended(**instead)
+            except Exception as wrong:  # noqa: BLE001 - whatever was set
+                said = f"the audit event says less than it was to: {wrong}"
+                _note(exc, said)
+        return attrs.evolve(
+            draft,
+            outcome=Outcome.FAILURE,
+            code=type(exc).__qualname__,
+            occurred_at=self._occurred_at or dt.datetime.now(dt.UTC),
+        )
+
+    def _message(self, exc: BaseException) -> str | None:
+        with contextlib.suppress(Exception):
+            return str(exc) if self._tell_message else None
+        return None
+
+
+def _note(exc: BaseException, text: str) -> None:
+    with contextlib.suppress(Exception):  # some can't be changed
+        exc.add_note(text)
 
 
 @contextlib.contextmanager
@@ -196,7 +225,9 @@ def _noted(exc: BaseException, event: AuditEvent) -> Iterator[None]:
     """
     try:
         yield
-    except AuditLogError as wrong:
-        said = f"audit event {event.event_id} of this failure: {wrong}"
-        exc.add_note(said)
+    except Exception as wrong:  # noqa: BLE001 - the block's own goes on
+        said = (
+            f"audit event {event.event_id} of this failure: {describe(wrong)}"
+        )
+        _note(exc, said)
         log.error("%s", said)  # noqa: TRY400 - the cause goes on itself

@@ -132,13 +132,21 @@ class Buffer:
 
         Returns:
             The receipt, and whether a gap begins with it.
+
+        Raises:
+            PublisherClosedError: If it was closed meanwhile.
         """
         receipt = PendingReceipt(event, self, weight=0, urgent=False)
         receipt.decide(error)
+        fresh = Gap()
         with self.lock:
+            if self.closed:
+                raise PublisherClosedError
             begins = self._gap is None
+            if begins:  # without a call in between, see `lock`
+                self._gap = fresh
             self.dropped += 1
-            self._gap = self._gap or Gap()
+            assert self._gap is not None
             self._gap.add(event.occurred_at)
         return receipt, begins
 
@@ -190,7 +198,8 @@ class Buffer:
         The number of events taken so far, for :meth:`passed`.
         """
         with self.lock:
-            if self._gap is not None:
+            # Not again and again: each gap takes room of its own.
+            if self._gap is not None and self.events <= self.max_events:
                 self._close_gap()
             return self._taken
 

@@ -63,11 +63,19 @@ def retry(config: AuditLogConfig, indexes: Collection[int]) -> Redriven:
     Send them again; all of them without *indexes*.
 
     Raises:
-        ConfigError: If there are no relays.
+        ConfigError: If there are no relays, or no letter of an index.
 
         SinkError: If the database or the topic can't be used.
     """
     journal, relays = _relays(config)
+    known = {
+        each.record.index for name in relays for each in _all(journal, name)
+    }
+    unknown = sorted(set(indexes) - known)
+    if unknown:
+        raise ConfigError(
+            [f"no dead letter has the index {n}" for n in unknown]
+        )
     found = [
         redrive(journal, sink, relay=name, indexes=indexes or None)
         for name, sink in relays.items()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 
 from typing import TYPE_CHECKING
 
@@ -47,29 +46,24 @@ def run(config: AuditLogConfig, *, shutdown_timeout: float) -> None:
         raise ConfigError([_NOTHING])
     logging.basicConfig(level=logging.INFO, format=_FORMAT)
     logging.getLogger("kafka").setLevel(logging.WARNING)
-    ended = _signalled()
+    # Before there are threads, which would get them otherwise.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     # What tells applications not to relay is not for this process.
     config = attrs.evolve(config, relay=RelayConfig(run=True))
     publisher = AuditLogPublisher.from_config(config, name="relay")
     log.info("relaying %s", " and ".join(map(repr, publisher.relays)))
-    ended.wait()
+    _wait_for_signal()
     log.info("ending")
     publisher.close(shutdown_timeout)
     for relay in publisher.relays.values():
         log.info("delivered %s events, %s dead", relay.delivered, relay.dead)
 
 
-def _signalled() -> threading.Event:
+def _wait_for_signal() -> None:
     """
-    Set by the first signal that asks for the end; the next one ends at once.
+    Until the first signal that asks for the end; the next one ends at once.
     """
-    ended = threading.Event()
-
-    def end(*_: object) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        ended.set()
-
+    signal.sigwait(_SIGNALS)
     for each in _SIGNALS:
-        signal.signal(each, end)
-    return ended
+        signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -64,7 +64,9 @@ class UUID7Source:
         """
         Forget the last id, so that a forked child starts on its own.
         """
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler or a finalizer may make an event while
+        # its own thread is in here.
+        self._lock = threading.RLock()
         self._millisecond = -1
         self._counter = 0
         self._noise: list[Any] = []
@@ -75,7 +77,7 @@ class UUID7Source:
         """
         now = self._clock() // 1_000_000
         with self._lock:
-            high, low = (self._noise or self._draw()).pop()
+            high, low = self._next_noise()
             millisecond, counter = self._step(now, high, low)
         return _uuid(
             millisecond << 80
@@ -84,6 +86,14 @@ class UUID7Source:
             | low & _TAIL
             | _VERSION_AND_VARIANT
         )
+
+    def _next_noise(self) -> Any:
+        while True:
+            noise = self._noise or self._draw()
+            try:
+                return noise.pop()
+            except IndexError:  # somebody came in between
+                continue
 
     def _draw(self) -> list[Any]:
         # For 64 ids at once, as each call of the system costs 0.4 µs.

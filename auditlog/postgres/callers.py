@@ -42,6 +42,9 @@ def run(connection: Any, script: Script) -> None:
     """
     family = _family(connection)
     if family == "psycopg" and not _is_async(connection):
+        if _is_in_pipeline(connection):
+            with connection.pipeline() as pipeline:
+                pipeline.sync()
         _check_psycopg(connection)
         _drive(script, lambda *query: _psycopg_rows(connection, *query))
     elif family == "sqlalchemy" and not _is_async(connection):
@@ -60,6 +63,9 @@ async def run_async(connection: Any, script: Script) -> None:
     """
     family = _family(connection)
     if family == "psycopg" and _is_async(connection):
+        if _is_in_pipeline(connection):
+            async with connection.pipeline() as pipeline:
+                await pipeline.sync()
         _check_psycopg(connection)
         await _drive_psycopg(connection, script)
     elif family == "sqlalchemy" and _is_async(connection):
@@ -136,6 +142,11 @@ def _closed() -> TransactionError:
 # psycopg
 
 
+def _is_in_pipeline(connection: Any) -> bool:
+    # There what was sent before is not known to have begun a transaction.
+    return not connection.closed and bool(connection.pgconn.pipeline_status)
+
+
 def _check_psycopg(connection: Any) -> None:
     from psycopg.pq import TransactionStatus  # noqa: PLC0415 - it is there
 
@@ -144,14 +155,22 @@ def _check_psycopg(connection: Any) -> None:
         raise _closed()
     if status == TransactionStatus.INERROR:
         raise _failed()
-    if connection.autocommit and status == TransactionStatus.IDLE:
+    if status == TransactionStatus.ACTIVE:
+        raise TransactionError(
+            "the connection is busy with another statement, or broken; "
+            "finish that one, or open another connection"
+        )
+    if connection.autocommit and status != TransactionStatus.INTRANS:
         raise _autocommit()
 
 
 def _cursor(connection: Any) -> Any:
+    # Not one of the caller's, whose factories may be of any kind.
+    from psycopg import AsyncCursor, Cursor  # noqa: PLC0415 - it is there
     from psycopg.rows import tuple_row  # noqa: PLC0415 - it is there
 
-    return connection.cursor(row_factory=tuple_row)
+    kind = AsyncCursor if _is_async(connection) else Cursor
+    return kind(connection, row_factory=tuple_row)
 
 
 def _psycopg_rows(
@@ -195,10 +214,10 @@ def _sqlalchemy_connection(given: Any) -> Any:
         closed = below.closed or below.invalidated
         dialect = below.dialect.name
         raw = None if closed else below.connection.dbapi_connection
-    except SQLAlchemyError as exc:
+    except (SQLAlchemyError, AttributeError) as exc:
         raise TransactionError(
             f"{type(given).__name__} gives no connection "
-            f"({type(exc).__name__}); give the connection itself"
+            f"({type(exc).__name__}); give {KNOWN}"
         ) from exc
     if closed:
         raise _closed()
@@ -218,7 +237,11 @@ def _sqlalchemy_rows(
 ) -> Rows:
     from sqlalchemy import text  # noqa: PLC0415 - it is there
 
-    rows: Rows = connection.execute(text(query), values).all()
+    # The caller may read large results by a cursor, which has no INSERT.
+    plainly = {"stream_results": False, "yield_per": None}
+    rows: Rows = connection.execute(
+        text(query), values, execution_options=plainly
+    ).all()
     return rows
 
 

@@ -90,6 +90,9 @@ _WAYS_OUT = {
     "55P03": "it is tried again; end the transaction that holds it",
 }
 
+# What helps whoever has a connection of their own, too.
+_FOR_CALLERS = {"23505", "3F000", "42501", "42703", "42P01", "53100"}
+
 # A server that refuses a connection gives libpq no SQLSTATE, only a sentence.
 # The first that it holds says the way out, if there is one to say.
 _REFUSALS = {
@@ -171,7 +174,11 @@ def of_state(state: str, what: str) -> SinkError:
     The error of ours for an SQLSTATE from a driver that we don't know.
     """
     kind = _KINDS.get(state) or _KINDS.get(state[:2]) or SinkSetupError
-    return kind(f"{what} (SQLSTATE {state}){_way_out(state)}")
+    if issubclass(kind, SinkUnavailableError):
+        way = "; roll back, and do all of it again"
+    else:
+        way = _way_out(state) if state in _FOR_CALLERS else "; roll back"
+    return kind(f"{what} (SQLSTATE {state}){way}")
 
 
 @contextmanager

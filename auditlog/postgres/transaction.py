@@ -51,8 +51,11 @@ def join(
     except SinkError:
         raise
     except Exception as exc:  # noqa: BLE001 - of whatever driver
-        # SQLAlchemy's own quotes the values.
-        raise _translated(exc) from getattr(exc, "orig", exc)
+        failure, cause = _translated(exc), getattr(exc, "orig", exc)
+    else:
+        return
+    # Out here, as SQLAlchemy's own quotes the values and would hang on it.
+    raise failure from cause
 
 
 async def join_async(
@@ -66,8 +69,10 @@ async def join_async(
     except SinkError:
         raise
     except Exception as exc:  # noqa: BLE001 - of whatever driver
-        # SQLAlchemy's own quotes the values.
-        raise _translated(exc) from getattr(exc, "orig", exc)
+        failure, cause = _translated(exc), getattr(exc, "orig", exc)
+    else:
+        return
+    raise failure from cause
 
 
 def _insertion(
@@ -104,7 +109,7 @@ def _translated(exc: Exception) -> Exception:
     state = _state(exc)
     if state is None:
         name = type(getattr(exc, "orig", exc)).__name__
-        lost = name in {"OperationalError", "InterfaceError"}
+        lost = name in {"OperationalError", "InterfaceError", "TimeoutError"}
         kind = SinkUnavailableError if lost else TransactionError
         return kind(f"{_DOING} ({name}); roll it back")
     if state == _FAILED:

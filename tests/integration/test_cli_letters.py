@@ -124,6 +124,17 @@ def test_listed_and_sent_again(
     assert kept == [(2, 2, True), (3, 2, True)]
 
 
+def test_unknown_index(run, events):
+    """
+    Is named, and nothing is sent.
+    """
+    result = run("retry", "2", "99")
+
+    assert result.exit_code == 1
+    assert result.stderr == "no dead letter has the index 99\n"
+    assert len(json.loads(run("list", "--json").stdout)) == 2
+
+
 def test_content_is_not_shown(run, events):
     """
     A list for an operator holds no content of events.

@@ -190,3 +190,23 @@ def test_a_forked_child_repeats_no_id_of_any_source():
     tails = {answer[start + 12 : start + 16] for start in range(0, 1120, 16)}
     assert len(tails) >= 69
     assert tails.isdisjoint(own().bytes[12:] for _ in range(70))
+
+
+def test_made_while_one_is_being_made():
+    """
+    A finalizer or a signal handler may come in at any moment, and make ids of
+    its own in the same thread.
+    """
+    made, inside = [], []
+
+    def random(count):
+        if not inside:
+            inside.append(True)
+            made.append(source())
+            inside.clear()
+        return os.urandom(count)
+
+    source = UUID7Source(random=random)
+    made += [source() for _ in range(200)]
+
+    assert len(set(made)) == len(made)

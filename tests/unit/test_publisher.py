@@ -5,6 +5,7 @@ The publisher over sinks in memory: what it promises whatever the sink is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import sys
@@ -606,6 +607,32 @@ class TestEnqueue:
             e.metadata.get("count", e.resource.id) for e in stored.events
         ]
         assert counts == ["0", "1", 1, "3", "4", 3]
+
+    def test_flush_adds_one_gap_at_most(self, sink):
+        """
+        Dropping and flushing in turn does not fill the memory.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink, max_events=2, overflow="drop")
+        for n in range(50):
+            publisher.enqueue(make_event(n))
+            with contextlib.suppress(SinkTimeoutError):
+                publisher.flush(0)
+
+        assert publisher._buffer.events <= 3
+        sink.flow()
+        publisher.close()
+
+    def test_drop_after_close_is_refused(self, sink):
+        """
+        What nobody would tell of any more is the caller's again.
+        """
+        publisher = AuditLogPublisher(sink, max_events=1, overflow="drop")
+        publisher.close()
+
+        with pytest.raises(PublisherClosedError):
+            publisher._drop(make_event(), BufferFullError("full"))
+        assert publisher.dropped == 0
 
     def test_gap_has_nobody_elses_context(self, sink, stored):
         """

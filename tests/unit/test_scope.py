@@ -346,3 +346,85 @@ def test_time_is_that_of_the_end(publisher, only):
 
     assert only().occurred_at >= begun
     assert only().event_id == entry.event_id
+
+
+class FrozenError(Exception):
+    """
+    Takes no note and has no text.
+    """
+
+    def __str__(self):
+        raise ZeroDivisionError
+
+    def add_note(self, note):
+        raise TypeError
+
+
+def test_exceptions_of_any_kind_go_on(enter, only):
+    """
+    Nothing that the exception does keeps it from going on, or its event from
+    being stored.
+    """
+
+    def block(entry):
+        entry.metadata["x"] = object()
+        entry.outcome = []
+        raise FrozenError
+
+    with pytest.raises(FrozenError):
+        enter(block, tell_message=True)
+
+    assert (only().outcome, only().code) == ("failure", "FrozenError")
+
+
+def test_as_much_as_can_be_told(enter, only):
+    """
+    One value without a form takes no more along than it has to.
+    """
+
+    def block(entry):
+        entry.outcome = "denied"
+        entry.reason = "quota"
+        entry.metadata["x"] = object()
+        raise RefusedError
+
+    with pytest.raises(RefusedError):
+        enter(block, metadata={"a": 1})
+
+    event = only()
+    assert (event.outcome, event.reason) == ("denied", "quota")
+    assert event.metadata == {"a": 1}
+
+
+def test_second_block_refused(publisher, only):
+    """
+    An entry is for one block.
+    """
+    scope = publisher.record(TYPE, resource=INVOICE)
+    with scope:
+        pass
+
+    with pytest.raises(InvalidEventError, match="is for one block"), scope:
+        pytest.fail("the block was run")
+    assert only().outcome == "success"
+
+
+def test_coroutine_that_is_closed(publisher, sink):
+    """
+    Where nothing can be awaited any more the event is stored all the same.
+    """
+
+    async def work():
+        async with publisher.record(TYPE, resource=INVOICE):
+            await asyncio.Future()
+
+    async def main():
+        coroutine = work()
+        coroutine.send(None)
+        coroutine.close()
+
+    asyncio.run(main())
+    publisher.flush()
+
+    (record,) = sink.records
+    assert record.event.code == "GeneratorExit"
