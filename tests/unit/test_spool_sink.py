@@ -927,7 +927,8 @@ class TestProcesses:
         """
         code = HOLD.replace(
             "sys.stdin.read()",
-            "if os.fork(): os._exit(0)\nsys.stdin.read()",
+            "if os.fork(): os._exit(0)\n"
+            "print('orphan', flush=True)\nsys.stdin.read()",
         )
         process = subprocess.Popen(
             [sys.executable, "-c", code, tmp_path, "one"],
@@ -939,6 +940,7 @@ class TestProcesses:
         try:
             first = process.stdout.readline().split()
             process.wait(30)
+            assert "orphan\n" == process.stdout.readline()
             sink = SpoolSink(tmp_path, name="one")
             assert first == ids(all_of(sink))
             sink.close()
