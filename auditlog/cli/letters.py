@@ -91,10 +91,13 @@ def _relays(
 ) -> tuple[DeadLetterOffice, dict[str, Sink]]:
     wires = wiring.wire(config, sinks={}, clusters=None)
     journal = wires.sink
-    if not wires.relays or not isinstance(journal, DeadLetterOffice):
+    if not wires.relays:
         raise ConfigError(
             ["nothing is relayed, so there are no dead letters; see relay run"]
         )
+    if not isinstance(journal, DeadLetterOffice):
+        kept = type(journal).__name__
+        raise ConfigError([f"{kept} keeps them, and gives none out again yet"])
     return journal, wires.relays
 
 
