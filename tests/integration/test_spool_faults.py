@@ -44,9 +44,11 @@ for n in range(100_000):
 
 def acknowledged(oracle):
     """
-    What was noted after write() had returned.
+    What was noted after write() had returned; a torn line is cut off, or
+    the next writer would go on in it.
     """
-    whole, _, _ = oracle.read_text().rpartition("\n")
+    whole, newline, _ = oracle.read_text().rpartition("\n")
+    oracle.write_text(whole + newline)
     return [tuple(line.split()) for line in whole.splitlines()]
 
 
