@@ -24,6 +24,8 @@ from auditlog.testing.services import free_port
 def endpoint(status, body):
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self):
+            # What is not read would cut the answer off.
+            self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
