@@ -31,7 +31,7 @@ def tls_context(tls: TLS) -> ssl.SSLContext:
     A context for the client's side of a connection.
 
     Reads the files that *tls* names, so that those which somebody renewed
-    are taken up by the next connection.
+    are taken up by the next client.
 
     Raises:
         ConfigError: If a file, certificate or key can't be used.

@@ -131,6 +131,10 @@ class _Attempt:
                 self._ask(stream, _METADATA, struct.pack("!i", 0))
             except OSError as exc:
                 raise self._reason(exc) from None
+            except UnicodeError:  # a name that no address can have
+                raise self._nameless("not a name") from None
+            except struct.error:  # an answer that ends too soon
+                raise self._no_kafka() from None
 
     # Kafka's protocol
 
@@ -184,10 +188,7 @@ class _Attempt:
                 "say so; set security.protocol to SSL or SASL_SSL"
             )
         if begin.startswith(b"HTTP") or not 4 <= size <= _LONGEST:  # noqa: PLR2004
-            raise UnreachableError(
-                f"{self._server} speaks something else, not Kafka; see "
-                "bootstrapServers"
-            )
+            raise self._no_kafka()
         return self._receive_exactly(stream, size - 4)
 
     def _receive_exactly(self, stream: socket.socket, size: int) -> bytes:
@@ -232,10 +233,7 @@ class _Attempt:
     def _reason(self, exc: OSError) -> Exception:
         where = self._server
         if isinstance(exc, socket.gaierror):
-            return UnreachableError(
-                f"{where} has no address (DNS: {exc.strerror}); correct the "
-                "name, or this machine's resolver"
-            )
+            return self._nameless(exc.strerror)
         if isinstance(exc, ConnectionRefusedError):
             return UnreachableError(
                 f"{where} refuses connections; start the broker, or correct "
@@ -250,6 +248,18 @@ class _Attempt:
         return UnreachableError(
             f"{where} can't be connected to ({exc.strerror or exc}); correct "
             "host and port, or this machine's network"
+        )
+
+    def _nameless(self, why: str | None) -> Exception:
+        return UnreachableError(
+            f"{self._server} has no address (DNS: {why}); correct the name, "
+            "or this machine's resolver"
+        )
+
+    def _no_kafka(self) -> Exception:
+        return UnreachableError(
+            f"{self._server} speaks something else, not Kafka; see "
+            "bootstrapServers"
         )
 
     def _silence(self) -> str:

@@ -458,6 +458,7 @@ def test_web_server_is_no_broker(make_sink):
     ("address", "reason"),
     [
         ("no-such-host.invalid:9092", "has no address (DNS: "),
+        ("two..dots:9092", "has no address (DNS: not a name)"),
         ("127.0.0.1:1", "refuses connections"),
         ("127.0.0.1:1,localhost:2", "localhost:2 refuses connections"),
     ],

@@ -37,9 +37,11 @@ def endpoint(status, body):
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/token"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/token"
+        finally:  # or a test that fails would keep the process from ending
+            server.shutdown()
+            thread.join()
 
 
 def login(url):
