@@ -43,6 +43,7 @@ from auditlog.errors import (
     SinkTimeoutError,
 )
 from auditlog.event import AuditEvent
+from auditlog.fallback import Fallback
 from auditlog.relay import Relay
 from auditlog.scope import Entry
 
@@ -87,6 +88,17 @@ class AuditLogPublisher:
             Whether the relays run in threads of this process. If not, another
             process has to run them.
 
+        fallback:
+            A journal on this machine, such as a :class:`auditlog.SpoolSink`
+            of this publisher's own, that keeps events while *sink* is away;
+            they are moved to it in this publisher's order once it is back.
+            By default there is none and :meth:`publish` raises: to fail
+            closed.
+
+        fallback_after:
+            Seconds after which a write to *sink* that has not ended counts
+            as failed, if there is a *fallback*.
+
         codec: ``cloudevents`` or ``conduktor``, see :mod:`auditlog.codec`.
 
         max_events: Most events that wait in memory.
@@ -113,8 +125,8 @@ class AuditLogPublisher:
 
     Raises:
         ConfigError:
-            If there are relays and *sink* is no journal, a number is too
-            small, or *name* is empty.
+            If there are relays and *sink* is no journal, *fallback* is none,
+            a number is too small, or *name* is empty.
 
     .. versionadded:: 0.1.0
     """
@@ -127,6 +139,8 @@ class AuditLogPublisher:
         name: str = "default",
         relays: Mapping[str, Sink] | None = None,
         run_relays: bool = True,
+        fallback: Journal | None = None,
+        fallback_after: float = 2.0,
         codec: Literal["cloudevents", "conduktor"] = "cloudevents",
         max_events: int = 10_000,
         max_bytes: int = 32 * 1024 * 1024,
@@ -157,6 +171,7 @@ class AuditLogPublisher:
         self._run_relays = run_relays
         self._on_close: list[Callable[[], object]] = []
         self._journal, self.relays = self._make_relays(sink, relays or {})
+        self._fallback = _make_fallback(sink, fallback, name, fallback_after)
         self._released = False
         self._reset()
         self._start_relays()
@@ -182,6 +197,8 @@ class AuditLogPublisher:
         =====================  ==========================  ================
         database and topic     the commit                  to the topic
         database               the commit                  none
+        database and spool,    the commit, or the disk's   to the database
+        with or without topic  sync                        and to the topic
         topic                  the broker's                none
                                acknowledgement
         spool and topic        the disk's sync             to the topic
@@ -213,6 +230,7 @@ class AuditLogPublisher:
             wires.sink,
             name=name,
             relays=wires.relays,
+            fallback=wires.fallback,
             run_relays=config.relay.run,
             codec=config.codec,
         )
@@ -545,8 +563,9 @@ class AuditLogPublisher:
                 If relays are not there yet; nothing is lost.
 
             SinkTimeoutError:
-                If some events are not stored yet, or have no place in the
-                journal's order because another transaction holds it back.
+                If some events are not stored yet, wait in the *fallback*,
+                or have no place in the journal's order because another
+                transaction holds it back.
 
             SinkError: If the journal can't be asked.
 
@@ -554,6 +573,8 @@ class AuditLogPublisher:
         """
         deadline = time.monotonic() + timeout
         self.flush(timeout)
+        if self._fallback is not None:
+            self._fallback.wait_moved(remaining(deadline))
         journal = self._journal
         if not self.relays or journal is None:
             return
@@ -622,6 +643,8 @@ class AuditLogPublisher:
         for callback in self._on_close:
             callback()
         left = self._end_worker(deadline)
+        if self._fallback is not None:
+            self._fallback.stop(remaining(deadline))
         for relay in self.relays.values():
             relay.stop(remaining(deadline))
         self._close_sinks()
@@ -670,7 +693,7 @@ class AuditLogPublisher:
         if buffer is None or self._released:
             return
         buffer.close()
-        for relay in self.relays.values():
+        for relay in self._all_relays():
             relay.stop()
         if buffer.events:
             keep_until_exit(self)
@@ -728,7 +751,7 @@ class AuditLogPublisher:
         """
         if self._worker is not None:
             self._worker.hurry()
-        for relay in self.relays.values():
+        for relay in self._all_relays():
             relay.hurry()
 
     def _check(self, event: AuditEvent) -> None:
@@ -797,9 +820,11 @@ class AuditLogPublisher:
         with self._starting:
             self._start_relays()
             tell_at_end_of_child()
+            fallback, name = self._fallback, self._buffer.sink
             worker = Worker(
                 self._buffer,
-                self.sink,
+                fallback or self.sink,
+                place=lambda: fallback.place if fallback else name,
                 encode=self._codec.encode,
                 name=self.name,
                 batch_events=self._batch_events,
@@ -823,17 +848,28 @@ class AuditLogPublisher:
                 self._thread = None
 
     def _refuse_worker(self) -> None:
-        if threading.current_thread() is self._thread:
+        thread, fallback = threading.current_thread(), self._fallback
+        if thread is self._thread or (
+            fallback is not None and fallback.is_writing(thread)
+        ):
             raise SinkError(
                 f"can't wait for {self._buffer.sink} from within its write; "
                 "enqueue() doesn't wait"
             )
 
     def _start_relays(self) -> None:
-        if self._run_relays:
-            for relay in self.relays.values():
-                with contextlib.suppress(RuntimeError):
-                    relay.start()
+        for relay in self._all_relays() if self._run_relays else self._own():
+            with contextlib.suppress(RuntimeError):
+                relay.start()
+
+    def _all_relays(self) -> list[Relay]:
+        return [*self._own(), *self.relays.values()]
+
+    def _own(self) -> list[Relay]:
+        """
+        What no other process could run.
+        """
+        return [] if self._fallback is None else [self._fallback.relay]
 
     def _make_relays(
         self, sink: Sink, relays: Mapping[str, Sink]
@@ -915,6 +951,8 @@ class AuditLogPublisher:
 
     def _close_sinks(self) -> None:
         sinks = [relay.sink for relay in self.relays.values()]
+        if self._fallback is not None:
+            sinks.append(self._fallback.journal)
         for sink in [*sinks, self.sink]:
             close = getattr(sink, "close", None)
             if close is None:
@@ -934,6 +972,23 @@ def _check_options(**options: int) -> None:
     ]
     if mistakes:
         raise ConfigError(mistakes)
+
+
+def _make_fallback(
+    sink: Sink, journal: object, name: str, after: float
+) -> Fallback | None:
+    if journal is None:
+        return None
+    if not isinstance(journal, Journal) or journal is sink:
+        raise ConfigError(
+            [
+                (
+                    "'fallback' must be a journal of its own, such as "
+                    f"SpoolSink (got {type(journal).__name__})"
+                )
+            ]
+        )
+    return Fallback(sink, journal, name=name, after=after)
 
 
 def _wake(relays: list[Relay]) -> Callable[[], None]:

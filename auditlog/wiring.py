@@ -18,8 +18,8 @@ from auditlog.spool import SpoolSink
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from auditlog.abc import Sink
-    from auditlog.config import AuditLogConfig
+    from auditlog.abc import Journal, Sink
+    from auditlog.config import AuditLogConfig, SpoolConfig
 
 
 NOTHING = (
@@ -34,11 +34,6 @@ NO_JOURNAL = (
     "further sinks need a database or a spool, from which relays carry events "
     "to them: set database.url (CDK_DATABASE_URL) or spool.path "
     "(AUDITLOG_SPOOL_PATH)"
-)
-
-SPOOL_BESIDE_DATABASE = (
-    "a spool isn't used beside a database: events are stored in one of them; "
-    "unset spool.path (AUDITLOG_SPOOL_PATH) or database.url (CDK_DATABASE_URL)"
 )
 
 SPOOL_WITHOUT_RELAY = (
@@ -58,11 +53,14 @@ class Wires:
         relays: Where they are carried on to, by the relays' names.
 
         clusters: Where the topic's cluster is looked up.
+
+        fallback: Where events are kept while *sink* is away, if anywhere.
     """
 
     sink: Sink
     relays: dict[str, Sink]
     clusters: ClusterRegistry
+    fallback: Journal | None = None
 
 
 def wire(
@@ -82,29 +80,35 @@ def wire(
     if clusters is None:
         clusters = ClusterRegistry(config.clusters)
     topic = _topic(config, clusters)
-    journal = _journal(config)
+    journal, fallback = _journals(config)
     if journal is None:
         return Wires(sink=_only(topic, sinks), relays={}, clusters=clusters)
     relays = {**topic, **sinks}
     if clash := topic.keys() & sinks.keys():
         raise ConfigError([f"two relays would be named {clash.pop()!r}"])
-    if relays and config.spool is not None and not config.relay.run:
+    if relays and isinstance(journal, SpoolSink) and not config.relay.run:
         raise ConfigError([SPOOL_WITHOUT_RELAY])
-    return Wires(sink=journal, relays=relays, clusters=clusters)
+    return Wires(
+        sink=journal, relays=relays, clusters=clusters, fallback=fallback
+    )
 
 
-def _journal(config: AuditLogConfig) -> Sink | None:
+def _journals(
+    config: AuditLogConfig,
+) -> tuple[Journal | None, Journal | None]:
     """
-    What keeps the events, if they aren't sent to the topic at once.
+    What keeps the events, and what keeps them while that one is away.
     """
-    database, spool = config.database, config.spool
-    if database is not None and spool is not None:
-        raise ConfigError([SPOOL_BESIDE_DATABASE])
-    if database is not None:
-        return PostgresSink(database)
-    if spool is not None:
-        return SpoolSink(spool.path, max_bytes=spool.max_bytes)
-    return None
+    spool = _spool(config.spool)
+    if config.database is not None:
+        return PostgresSink(config.database), spool
+    return spool, None
+
+
+def _spool(config: SpoolConfig | None) -> SpoolSink | None:
+    if config is None:
+        return None
+    return SpoolSink(config.path, max_bytes=config.max_bytes)
 
 
 def _only(topic: Mapping[str, Sink], sinks: Mapping[str, Sink]) -> Sink:

@@ -24,7 +24,7 @@ from auditlog.errors import PublisherClosedError, SinkError
 if TYPE_CHECKING:
     import asyncio
 
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from auditlog.errors import BufferFullError
@@ -279,12 +279,15 @@ class Buffer:
         wake(waiters)
         return wanted
 
-    def store(self, batch: Iterable[PendingReceipt]) -> None:
+    def store(self, batch: Sequence[PendingReceipt], place: str) -> None:
         """
-        All of *batch* are stored.
+        All of *batch* are stored in the sink that *place* names.
         """
         with self.lock:
             self.last_error = None
+            if place != self.sink:
+                for receipt in batch:
+                    receipt.place = place
             waiters = self._decide(batch, None)
         wake(waiters)
 

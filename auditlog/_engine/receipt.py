@@ -34,7 +34,9 @@ class Receipt:
     Attributes:
         event_id: The event's id.
 
-        sink: Which sink has it, by the name of its class.
+        sink:
+            Which sink has it, by the name of its class: the publisher's own,
+            or its *fallback* while that one is away.
 
     .. versionadded:: 0.1.0
     """
@@ -117,6 +119,7 @@ class PendingReceipt:
         "event",
         "event_id",
         "number",
+        "place",
         "urgent",
         "weight",
         "withdrawn",
@@ -134,6 +137,8 @@ class PendingReceipt:
         self.number = 0
         self.withdrawn = False
         self.at_sink = False
+        # Where it is stored, if not where it belongs.
+        self.place: str | None = None
         self._buffer = buffer
         self._error: AuditLogError | None = None
         self._waiters: list[Gate | asyncio.Future[None]] | None = None
@@ -165,7 +170,8 @@ class PendingReceipt:
         if error is not None:
             raise error
 
-        return Receipt(event_id=self.event_id, sink=self._buffer.sink)
+        sink = self.place or self._buffer.sink
+        return Receipt(event_id=self.event_id, sink=sink)
 
     def exception(self, timeout: float | None = None) -> AuditLogError | None:
         """

@@ -45,6 +45,8 @@ class Worker:
     way goes into the next.
 
     Args:
+        place: The name of the sink that the last write went to.
+
         encode: What makes an event's body.
 
         after_write: Called after something was stored.
@@ -55,6 +57,7 @@ class Worker:
         buffer: Buffer,
         sink: Sink,
         *,
+        place: Callable[[], str],
         encode: Callable[[AuditEvent], bytes],
         name: str,
         batch_events: int,
@@ -63,6 +66,7 @@ class Worker:
     ) -> None:
         self._buffer = buffer
         self._sink = sink
+        self._place = place
         self._encode = encode
         self._name = name
         self._batch_events = batch_events
@@ -168,7 +172,7 @@ class Worker:
                 self._buffer.put_back(pending, exc, hopeless=_hopeless(exc))
                 raise
             else:
-                self._buffer.store(pending)
+                self._buffer.store(pending, self._place())
                 self._failures.worked()
                 self._after_write()
 
@@ -193,7 +197,8 @@ class Worker:
         self, pending: Iterable[PendingReceipt], exc: PartialWriteError
     ) -> None:
         stored = set(exc.stored)
-        self._buffer.store(r for r in pending if r.event_id in stored)
+        done = [r for r in pending if r.event_id in stored]
+        self._buffer.store(done, self._place())
         for receipt in pending:
             if receipt.done():
                 continue

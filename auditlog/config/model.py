@@ -418,7 +418,8 @@ class DatabaseConfig:
 @attrs.frozen(kw_only=True)
 class SpoolConfig:
     """
-    The folder on a local disk that keeps the events, without a database.
+    The folder on a local disk that keeps the events: all of them, or, with a
+    database, those that come while that is away.
 
     Attributes:
         path:

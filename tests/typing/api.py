@@ -39,6 +39,7 @@ from auditlog import (
     RequestContext,
     Resource,
     Secret,
+    SpoolSink,
     context,
     event_type,
 )
@@ -134,6 +135,10 @@ with AuditLogPublisher.from_config(
     assert_type(publisher.publish(event, timeout=1), Receipt)
     assert_type(publisher.enqueue(event), PendingReceipt)
     assert_type(publisher.relays, dict[str, Relay])
+
+
+AuditLogPublisher(PrintSink(), fallback=SpoolSink("spool"))
+AuditLogPublisher(PrintSink(), fallback=PrintSink())  # type: ignore[arg-type]
 
 
 async def publish() -> None:

@@ -17,6 +17,7 @@ from auditlog.config import (
 from auditlog.errors import ConfigError
 from auditlog.kafka import KafkaSink
 from auditlog.memory import InMemorySink
+from auditlog.postgres import PostgresSink
 from auditlog.spool import SpoolSink
 from auditlog.wiring import wire
 
@@ -97,15 +98,20 @@ def test_spool_carries_to_the_topic_and_further_sinks(tmp_path):
     assert isinstance(wires.relays["a/t"], KafkaSink)
 
 
-def test_spool_is_not_used_beside_a_database(tmp_path):
+def test_spool_takes_the_place_of_a_database(tmp_path):
     """
-    What would not be used is a mistake, and the message says both ways out.
+    With both, events are kept in the spool while the database is away.
     """
-    with pytest.raises(ConfigError, match=r"unset spool\.path .* database"):
-        wired(
-            spool=SpoolConfig(path=str(tmp_path)),
-            database=DatabaseConfig(url="postgresql://u@localhost/x"),
-        )
+    wires = wired(
+        spool=SpoolConfig(path=str(tmp_path)),
+        database=DatabaseConfig(url="postgresql://u@localhost/x"),
+        relay=RelayConfig(run=False),
+        **TOPIC,
+    )
+
+    assert isinstance(wires.sink, PostgresSink)
+    assert isinstance(wires.fallback, SpoolSink)
+    assert ["a/t"] == list(wires.relays)
 
 
 def test_spool_has_to_be_relayed_here(tmp_path):

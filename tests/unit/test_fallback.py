@@ -1,0 +1,359 @@
+"""
+Where events are while their sink is away, and how they come back.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from auditlog.errors import (
+    ConfigError,
+    EventRefusedError,
+    SinkSetupError,
+    SinkTimeoutError,
+    SinkUnavailableError,
+)
+from auditlog.fallback import Fallback
+from auditlog.memory import InMemorySink
+from auditlog.publisher import AuditLogPublisher
+from auditlog.spool import SpoolSink
+from auditlog.testing.faults import FaultySink
+from tests.unit.test_publisher import make_event
+from tests.unit.test_relay import wait_until
+
+
+@pytest.fixture
+def stored():
+    return InMemorySink()
+
+
+@pytest.fixture
+def sink(stored):
+    return FaultySink(stored)
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = SpoolSink(tmp_path / "spool")
+    yield spool
+    spool.close()
+
+
+@pytest.fixture
+def make_publisher(sink, spool):
+    made = []
+
+    def make(**options):
+        options = {"fallback": spool, "fallback_after": 0.2, **options}
+        made.append(publisher := AuditLogPublisher(sink, **options))
+        return publisher
+
+    yield make
+    sink.flow()
+    sink.refuse(lambda _: None)
+    for publisher in made:
+        publisher.close(timeout=5)
+
+
+def away(_):
+    return SinkUnavailableError("told to be away")
+
+
+def numbers(stored):
+    return [int(event.resource.id) for event in stored.events]
+
+
+def come_back(sink, publisher):
+    sink.refuse(lambda _: None)
+    publisher.hurry()
+    publisher.wait_delivered(10)
+
+
+class TestStoring:
+    def test_events_are_kept_and_moved_back(
+        self, make_publisher, sink, stored, spool
+    ):
+        """
+        The receipt says where an event is; once the sink is back it has all,
+        in order, with the same bytes, and what comes then goes there.
+        """
+        publisher = make_publisher()
+        events = [make_event(n) for n in range(5)]
+        receipts = [publisher.publish(events[0])]
+
+        sink.refuse(away)
+        receipts += [publisher.publish(events[n]) for n in (1, 2, 3)]
+        kept = [record.body for record in spool.read(0, 10)]
+        come_back(sink, publisher)
+        receipts.append(publisher.publish(events[4]))
+
+        first, second = "FaultySink", "SpoolSink"
+        expected = [first, second, second, second, first]
+        assert expected == [receipt.sink for receipt in receipts]
+        assert [0, 1, 2, 3, 4] == numbers(stored)
+        assert kept == [record.body for record in stored.records][1:4]
+
+    @pytest.mark.parametrize(
+        "error", [SinkSetupError("no table"), RuntimeError("a bug"), OSError()]
+    )
+    def test_whatever_a_sink_raises(self, make_publisher, sink, stored, error):
+        """
+        Everything but a refusal of the event means that the sink is away.
+        """
+        publisher = make_publisher()
+        sink.refuse(lambda _: error)
+
+        receipt = publisher.publish(make_event())
+        come_back(sink, publisher)
+
+        assert "SpoolSink" == receipt.sink
+        assert [0] == numbers(stored)
+
+    def test_sink_that_hangs(self, make_publisher, sink, stored):
+        """
+        A write that takes too long is not waited for; it may go on, and the
+        events are there once.
+        """
+        publisher = make_publisher()
+        sink.stall()
+
+        receipt = publisher.publish(make_event(0), timeout=5)
+        publisher.publish(make_event(1), timeout=5)
+        with pytest.raises(SinkTimeoutError, match="2 events wait in Spool"):
+            publisher.wait_delivered(0.1)
+        sink.flow()
+        publisher.wait_delivered(10)
+
+        assert "SpoolSink" == receipt.sink
+        assert [0, 1] == numbers(stored)
+
+    def test_lost_answer_stores_once(self, make_publisher, sink, stored):
+        """
+        What was stored without an answer is moved too, and there once.
+        """
+        publisher = make_publisher()
+        sink.forget_answer()
+
+        receipt = publisher.publish(make_event())
+        publisher.wait_delivered(10)
+
+        assert "SpoolSink" == receipt.sink
+        assert 2 == len(sink.batches)
+        assert [0] == numbers(stored)
+
+    def test_refused_event_is_refused(self, make_publisher, sink):
+        """
+        A refusal is no reason to keep an event elsewhere.
+        """
+        publisher = make_publisher()
+        sink.refuse(lambda _: EventRefusedError("never"))
+
+        with pytest.raises(EventRefusedError):
+            publisher.publish(make_event())
+
+    def test_neither_takes_it(self, make_publisher, sink, stored, tmp_path):
+        """
+        The caller hears of both; the event is stored when one is back.
+        """
+        (tmp_path / "spool").write_text("no folder")
+        publisher = make_publisher()
+        sink.refuse(away)
+
+        receipt = publisher.enqueue(make_event())
+        with pytest.raises(
+            SinkTimeoutError,
+            match=r"FaultySink is away, .*SpoolSink can't take its place",
+        ):
+            publisher.publish(make_event(1), timeout=1)
+        sink.refuse(lambda _: None)
+        publisher.hurry()
+
+        assert "FaultySink" == receipt.result(10).sink
+        assert 0 in numbers(stored)
+
+
+class Impatient(Fallback):
+    """
+    A broken one: uses the sink again although older events wait.
+    """
+
+    def _holds(self):
+        return False
+
+
+def flap(publisher, sink, stored):
+    """
+    A sink that is away for every second event, and never while it moves.
+    """
+    for n in range(20):
+        sink.refuse(away if n % 2 else lambda _: None)
+        publisher.publish(make_event(n))
+    come_back(sink, publisher)
+    return numbers(stored)
+
+
+class TestOrder:
+    def test_flapping_sink(self, make_publisher, sink, stored):
+        """
+        Nothing comes before what was published earlier.
+        """
+        assert list(range(20)) == flap(make_publisher(), sink, stored)
+
+    def test_rule_is_needed(self, make_publisher, sink, stored, monkeypatch):
+        """
+        Without the rule that new events wait behind old ones they would.
+        """
+        monkeypatch.setattr("auditlog.publisher.Fallback", Impatient)
+
+        found = flap(make_publisher(), sink, stored)
+
+        assert list(range(20)) != found
+        assert list(range(20)) == sorted(found)
+
+    def test_events_of_an_earlier_process_come_first(
+        self, make_publisher, sink, stored
+    ):
+        """
+        What was left is moved without a new event, and before it.
+        """
+        sink.refuse(away)
+        first = make_publisher()
+        first.publish(make_event(0))
+        first.close()
+
+        second = make_publisher()
+        receipt = second.publish(make_event(1))
+        come_back(sink, second)
+
+        assert "SpoolSink" == receipt.sink
+        assert [0, 1] == numbers(stored)
+
+    def test_nothing_has_to_be_published(self, make_publisher, sink, stored):
+        """
+        A publisher that is only built moves what is left.
+        """
+        sink.refuse(away)
+        first = make_publisher()
+        first.publish(make_event(0))
+        first.close()
+        sink.refuse(lambda _: None)
+
+        make_publisher()
+
+        wait_until(lambda: numbers(stored) == [0])
+
+
+class TestTrouble:
+    def test_poison_becomes_a_dead_letter(
+        self, make_publisher, sink, stored, spool
+    ):
+        """
+        What the sink refuses for good, once it is back, blocks nothing.
+        """
+        publisher = make_publisher()
+        sink.refuse(away)
+        for n in range(3):
+            publisher.publish(make_event(n))
+
+        def poison(record):
+            if record.event.resource.id == "1":
+                return EventRefusedError("never")
+            return None
+
+        sink.refuse(poison)
+        publisher.hurry()
+        publisher.wait_delivered(10)
+
+        assert [0, 2] == numbers(stored)
+        (letter,) = spool.dead_letters("fallback")
+        assert "1" == letter.record.event.resource.id
+
+    def test_unusable_fallback_harms_nothing(
+        self, make_publisher, stored, tmp_path, caplog
+    ):
+        """
+        As long as the sink works, one line says that it isn't protected.
+        """
+        (tmp_path / "spool").write_text("no folder")
+        publisher = make_publisher()
+
+        for n in range(3):
+            publisher.publish(make_event(n))
+
+        assert [0, 1, 2] == numbers(stored)
+        told = [record.getMessage() for record in caplog.records]
+        (line,) = [line for line in told if line.startswith("SpoolSink")]
+        assert "SpoolSink can't be used should FaultySink be away" in line
+
+    def test_outage_is_told_once(self, make_publisher, sink, caplog):
+        """
+        One line when it begins and one when it is over, beside the relay's.
+        """
+        caplog.set_level(logging.INFO)
+        publisher = make_publisher()
+        sink.refuse(away)
+        for n in range(3):
+            publisher.publish(make_event(n))
+        come_back(sink, publisher)
+        publisher.publish(make_event(3))
+
+        told = [record.getMessage() for record in caplog.records]
+        begin, end = [line for line in told if line.startswith("FaultySink")]
+        assert begin == (
+            "FaultySink is away, audit events are kept in SpoolSink until it "
+            "is back: told to be away"
+        )
+        assert "FaultySink has all events again" == end
+
+    def test_close_leaves_what_cannot_be_moved(
+        self, make_publisher, sink, spool
+    ):
+        """
+        Closing takes no longer for it, and the events stay.
+        """
+        publisher = make_publisher()
+        sink.refuse(away)
+        publisher.publish(make_event())
+
+        publisher.close(timeout=5)
+
+        assert 1 == len(spool.read(0, 10))
+        assert 0 == spool.position("fallback")
+
+    @pytest.mark.parametrize("fallback", [object(), FaultySink(None)])
+    def test_fallback_has_to_be_a_journal(self, sink, fallback):
+        """
+        Or nothing could be moved back.
+        """
+        with pytest.raises(ConfigError, match="must be a journal of its own"):
+            AuditLogPublisher(sink, fallback=fallback)
+
+    def test_sink_is_no_fallback_of_itself(self, stored):
+        """
+        It would be away with itself.
+        """
+        with pytest.raises(ConfigError, match="must be a journal of its own"):
+            AuditLogPublisher(stored, fallback=stored)
+
+    def test_sink_that_publishes_within_its_write(self, make_publisher):
+        """
+        Is refused, rather than waiting for itself.
+        """
+        publisher = make_publisher()
+        heard = []
+
+        class Vain:
+            def write(self, _):
+                try:
+                    publisher.publish(make_event())
+                except Exception as exc:
+                    heard.append(str(exc))
+                    raise
+
+        publisher._fallback._lane.sink = Vain()
+        receipt = publisher.publish(make_event())
+
+        assert "SpoolSink" == receipt.sink
+        assert "from within its write" in heard[0]
