@@ -27,6 +27,7 @@ CONTESTS = {
     "import": "import_time",
     "memory": "flat_memory",
     "codec": "codec_cost",
+    "host": "host_application",
 }
 
 
@@ -36,7 +37,7 @@ def main() -> int:
     """
     options = _options()
     rows = []
-    with Setting(quick=options.quick) as setting:
+    with Setting(options.quick, options.minutes) as setting:
         for name in options.only or CONTESTS:
             contest = importlib.import_module(CONTESTS[name])
             for row in contest.rows(setting):
@@ -61,6 +62,12 @@ def _options() -> argparse.Namespace:
         "--quick",
         action="store_true",
         help="only see that the contests work; the figures mean nothing",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=1.0,
+        help="how long 'host' keeps its application under load each time",
     )
     parser.add_argument(
         "--results",

@@ -29,9 +29,12 @@ class Setting:
 
     Args:
         quick: Whether only to see that the contests work.
+
+        minutes: How long an application is under load in each contest.
     """
 
     quick: bool = False
+    minutes: float = 1.0
     _stack: ExitStack = attrs.field(factory=ExitStack)
 
     @property
@@ -40,6 +43,13 @@ class Setting:
         Rounds that count.
         """
         return 2 if self.quick else 15
+
+    @property
+    def seconds(self) -> float:
+        """
+        How long each of two applications is under load in a round.
+        """
+        return 0.2 if self.quick else self.minutes * 60 / self.rounds / 2
 
     def events(self, number: int) -> int:
         """
