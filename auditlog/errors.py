@@ -232,8 +232,8 @@ class TransactionError(SinkError):
     """
     There is no transaction of the caller's that an event could join.
 
-    The connection is closed, in autocommit mode, of another kind of database,
-    or its transaction has failed; nothing was written.
+    The connection is closed, in autocommit mode, of another database, or its
+    transaction has failed; nothing was written.
     """
 
 

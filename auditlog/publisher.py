@@ -391,7 +391,7 @@ class AuditLogPublisher:
 
             TransactionError:
                 If the connection is in autocommit mode, closed, of another
-                kind of database, or its transaction has failed.
+                database, or its transaction has failed.
 
             DuplicateEventError:
                 If the id is taken by another event. The same event again is

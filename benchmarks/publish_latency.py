@@ -33,11 +33,17 @@ INSERT INTO raw.event (id, occurred_at, event_type, actor, resource, outcome,
 VALUES (%b, %b::timestamptz, %b, %b, %b, %b, %b, %b)
 """
 CALLERS = 16
+# Our callers, theirs, and the least ratio of their rates.
+CONTESTS = (
+    (1, 1, 1 / 1.35),
+    (CALLERS, 1, 3.5),
+    (CALLERS, CALLERS, 1.7),
+)
 
 
 def rows(setting: Setting) -> Iterator[Row]:
     """
-    One caller, and sixteen with a connection each.
+    One caller; sixteen beside one, and beside sixteen with a connection each.
     """
     url = setting.database()
     with (
@@ -46,13 +52,16 @@ def rows(setting: Setting) -> Iterator[Row]:
     ):
         for schema in ("audit", "raw"):
             connections[0].execute(schema_sql(schema).encode())
-        for callers, each in ((1, setting.events(500)), (CALLERS, 100)):
-            number = callers * each
+        for callers, theirs, target in CONTESTS:
+            number, fewer = (
+                setting.events(500 * n) for n in (callers, theirs)
+            )
             yield duel(
-                f"publish() by {callers}, INSERT and COMMIT by {callers}",
+                f"publish() by {callers}, INSERT and COMMIT by {theirs}",
                 partial(_publish, publisher, connections[0], callers, number),
-                partial(_insert, connections[:callers], number),
+                partial(_insert, connections[:theirs], fewer),
                 rounds=setting.rounds,
+                target=target,
             )
 
 

@@ -71,7 +71,7 @@ def rows(setting: Setting) -> Iterator[Row]:
             ours,
             lambda: send(producer, topic, make_records(number)),
             rounds=setting.rounds,
-            target=0.7,
+            target=0.8,
         )
     producer.close()
     relay.stop(10)

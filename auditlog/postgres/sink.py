@@ -82,6 +82,8 @@ class PostgresSink:
             self._sql, schema=self._config.schema, logger=self.logger
         )
         self._prepared = False
+        # What the server calls it; behind a pooler not as the URL does.
+        self._database: str | None = None
 
     @property
     def held_back(self) -> float:
@@ -130,14 +132,15 @@ class PostgresSink:
 
         Raises:
             TransactionError:
-                If it is closed, in autocommit mode, leads to no PostgreSQL,
-                or its transaction has failed.
+                If it is closed, in autocommit mode, leads to no PostgreSQL or
+                to another database than that in which this sink itself has
+                stored or read anything, or its transaction has failed.
 
             DuplicateEventError: If an id is taken by another event.
 
             SinkError: As for :meth:`write`.
         """
-        join(connection, self._sql, records)
+        join(connection, self._sql, records, database=self._database)
 
     async def write_in_async(
         self, connection: Any, records: Sequence[Record], /
@@ -145,7 +148,9 @@ class PostgresSink:
         """
         As :meth:`write_in`, through psycopg's or SQLAlchemy's async objects.
         """
-        await join_async(connection, self._sql, records)
+        await join_async(
+            connection, self._sql, records, database=self._database
+        )
 
     def read(self, after: int, limit: int, /) -> Sequence[Record]:
         """
@@ -268,6 +273,7 @@ class PostgresSink:
 
     def _prepare(self, connection: Connection) -> None:
         prepare(connection, self._config, self._connections.where)
+        ((self._database,),) = connection.ask(self._sql["database"])
         self._prepared = True
 
     def __repr__(self) -> str:

@@ -31,27 +31,37 @@ if TYPE_CHECKING:
 
 _DOING = "can't put an audit event into the caller's transaction"
 _FAILED = "25P02"
+_NO_TABLE = {"42P01", "3F000"}
 
 
 def join(
-    connection: Any, statements: Mapping[str, str], records: Sequence[Record]
+    connection: Any,
+    statements: Mapping[str, str],
+    records: Sequence[Record],
+    *,
+    database: str | None,
 ) -> None:
     """
     Insert *records* through *connection*, into its open transaction.
 
+    Args:
+        database: The name of the one that it has to lead to, if known.
+
     Raises:
-        TransactionError: If there is none that could be joined.
+        TransactionError:
+            If there is none that could be joined, or it is in another
+            database.
 
         DuplicateEventError: If an id is taken by another event.
 
         SinkError: For any error of the server's.
     """
     try:
-        run(connection, _insertion(statements, records))
+        run(connection, _insertion(statements, records, database))
     except SinkError:
         raise
     except Exception as exc:  # noqa: BLE001 - of whatever driver
-        failure, cause = _translated(exc), getattr(exc, "orig", exc)
+        failure, cause = _translated(exc, database), getattr(exc, "orig", exc)
     else:
         return
     # Out here, as SQLAlchemy's own quotes the values and would hang on it.
@@ -59,29 +69,42 @@ def join(
 
 
 async def join_async(
-    connection: Any, statements: Mapping[str, str], records: Sequence[Record]
+    connection: Any,
+    statements: Mapping[str, str],
+    records: Sequence[Record],
+    *,
+    database: str | None,
 ) -> None:
     """
     As :func:`join`, through a connection of an event loop.
     """
     try:
-        await run_async(connection, _insertion(statements, records))
+        await run_async(connection, _insertion(statements, records, database))
     except SinkError:
         raise
     except Exception as exc:  # noqa: BLE001 - of whatever driver
-        failure, cause = _translated(exc), getattr(exc, "orig", exc)
+        failure, cause = _translated(exc, database), getattr(exc, "orig", exc)
     else:
         return
     raise failure from cause
 
 
 def _insertion(
-    statements: Mapping[str, str], records: Sequence[Record]
+    statements: Mapping[str, str],
+    records: Sequence[Record],
+    database: str | None,
 ) -> Script:
     for record in records:
-        inserted = yield statements["insert_in"], _values(record)
+        values = _values(record) | {"database": database}
+        inserted = yield statements["insert_in"], values
         if inserted:
             continue
+        ((here,),) = yield statements["database"], {}
+        if database not in {None, here}:
+            raise TransactionError(
+                f"the connection leads to database {here!r}, the publisher's "
+                f"events are in {database!r}; give a connection to that one"
+            )
         # There already: whether it is the same, only now can be seen.
         found = yield statements["leaf_in"], {"id": str(record.event_id)}
         if not found or bytes(found[0][0]) != leaf(record.body):
@@ -102,7 +125,7 @@ def _values(record: Record) -> dict[str, object]:
     return values | {"id": str(record.event_id)}
 
 
-def _translated(exc: Exception) -> Exception:
+def _translated(exc: Exception, database: str | None) -> Exception:
     """
     The error of ours for one of any driver; its own text may hold values.
     """
@@ -116,6 +139,12 @@ def _translated(exc: Exception) -> Exception:
         return TransactionError(
             "the transaction has failed, and nothing can be written in it "
             "any more; roll it back"
+        )
+    if state in _NO_TABLE and database is not None:
+        return TransactionError(
+            "the connection leads to a database without the tables of the "
+            f"audit log, the publisher's events are in {database!r}; give a "
+            "connection to that one"
         )
     return of_state(state, _DOING)
 

@@ -604,6 +604,42 @@ def test_other_databases_refused(url, postgres_url, publisher):
     drop_database(postgres_url, name)
 
 
+@pytest.fixture
+def other(postgres_url):
+    """
+    Another database with tables for events.
+    """
+    name = f"other_{uuid4().hex}"
+    init_schema(made := create_database(postgres_url, name))
+    yield made
+    drop_database(postgres_url, name)
+
+
+@pytest.mark.parametrize(
+    "way", [by_psycopg, by_sqlalchemy("postgresql+pg8000")]
+)
+def test_audit_log_of_another_database_refused(url, other, publisher, way):
+    """
+    Nothing is put there, once the sink has seen its own database; the
+    transaction can go on.
+    """
+    publisher.publish(event())
+    execute(other, "CREATE TABLE orders (id text PRIMARY KEY)")
+    with way(other) as (connection, order, commit):
+        order()
+        said = refused(publisher, connection)
+        commit()
+
+    assert "the publisher's events are in 'test_" in said
+    assert "leads to database 'other_" in said
+    assert [] == execute(other, "SELECT id FROM audit.event")
+    assert [("1",)] == execute(other, "SELECT id FROM orders")
+    execute(other, "DROP SCHEMA audit CASCADE")
+    with way(other) as (connection, _, _):
+        said = refused(publisher, connection)
+    assert "leads to a database without the tables of the audit log" in said
+
+
 @pytest.mark.parametrize("thing", [None, "postgresql://h/d", object()])
 def test_other_things_refused(publisher, thing):
     """

@@ -43,16 +43,21 @@ SELECT numbered.*
 
 -- insert_in --
 -- Through the caller's own connection, whatever its driver: values go as text,
--- and a colon begins a name.
+-- and a colon begins a name. Into another database than that of the sink, if
+-- that is known, nothing goes.
 INSERT INTO {schema}.event
        (id, occurred_at, event_type, actor, resource, outcome, tenant, body)
-VALUES (CAST(CAST(:id AS text) AS uuid),
-        CAST(CAST(:occurred_at AS text) AS timestamptz),
-        CAST(:event_type AS text), CAST(:actor AS text),
-        CAST(:resource AS text), CAST(:outcome AS text),
-        CAST(:tenant AS text), CAST(:body AS bytea))
+SELECT CAST(CAST(:id AS text) AS uuid),
+       CAST(CAST(:occurred_at AS text) AS timestamptz),
+       CAST(:event_type AS text), CAST(:actor AS text),
+       CAST(:resource AS text), CAST(:outcome AS text),
+       CAST(:tenant AS text), CAST(:body AS bytea)
+ WHERE COALESCE(CAST(:database AS text) = current_database(), true)
     ON CONFLICT (id) DO NOTHING
 RETURNING 1
+
+-- database --
+SELECT CAST(current_database() AS text)
 
 -- leaf_in --
 SELECT leaf FROM {schema}.event WHERE id = CAST(CAST(:id AS text) AS uuid)
