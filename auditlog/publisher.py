@@ -988,6 +988,9 @@ def _make_fallback(
                 )
             ]
         )
+    if after <= 0:
+        mistake = f"'fallback_after' must be more than 0 (got {after:g})"
+        raise ConfigError([mistake])
     return Fallback(sink, journal, name=name, after=after)
 
 

@@ -337,6 +337,13 @@ class TestTrouble:
         with pytest.raises(ConfigError, match="must be a journal of its own"):
             AuditLogPublisher(stored, fallback=stored)
 
+    def test_some_time_is_needed(self, sink, spool):
+        """
+        Or every write would count as failed.
+        """
+        with pytest.raises(ConfigError, match="must be more than 0"):
+            AuditLogPublisher(sink, fallback=spool, fallback_after=0)
+
     def test_sink_that_publishes_within_its_write(self, make_publisher):
         """
         Is refused, rather than waiting for itself.
