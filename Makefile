@@ -5,18 +5,20 @@
 #   make test ARGS="-k spool" the suite, against the built wheel
 #   make check                all that CI looks at
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
+#   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS   ?=
+ROUNDS ?= 20
 
 SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.pyc')
 # What the suite needs, except for the package itself: that is the wheel's.
 SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
 
-.PHONY: demo test check lint types layers docs bench fuzz clean
+.PHONY: demo test check lint types layers docs bench fuzz hammer clean
 .NOTPARALLEL:
 
 demo: $(VENV)/services
@@ -47,6 +49,9 @@ bench: $(VENV)/services $(VENV)/group-bench
 
 fuzz: $(VENV)/services $(VENV)/group-fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+hammer: $(VENV)/services $(VENV)/group-tests
+	$(BIN)/python -m tests.hammer --rounds $(ROUNDS) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build docs/_build

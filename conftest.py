@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite("auditlog.testing")
 
 pytest_plugins = [
+    "tests.fix_hammer",
     "tests.fix_kafka",
     "tests.fix_pages",
     "tests.fix_postgres",

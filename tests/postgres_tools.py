@@ -16,6 +16,7 @@ from auditlog.testing.contracts import make_record
 
 
 __all__ = [
+    "NaiveReader",
     "as_role",
     "ask_for_password",
     "execute",
@@ -27,6 +28,24 @@ __all__ = [
     "until",
     "with_id",
 ]
+
+
+class NaiveReader:
+    """
+    What one writes first: everything behind the last number seen.
+    """
+
+    def __init__(self, url):
+        self.connection = psycopg.connect(url, autocommit=True)
+        self.last, self.seen = 0, set()
+
+    def poll(self):
+        rows = self.connection.execute(
+            "SELECT seq, id FROM audit.event WHERE seq > %s ORDER BY seq",
+            (self.last,),
+        ).fetchall()
+        self.seen |= {row[1] for row in rows}
+        self.last = max([self.last, *(row[0] for row in rows)])
 
 
 def make_records(count):

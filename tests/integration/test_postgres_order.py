@@ -16,6 +16,7 @@ from auditlog.errors import JournalError, SinkTimeoutError
 from auditlog.postgres import PostgresSink
 from auditlog.postgres.connections import Connection
 from tests.postgres_tools import (
+    NaiveReader,
     execute,
     in_thread,
     make_record,
@@ -52,24 +53,6 @@ def counting(asked):
 
 
 XMAX = "SELECT pg_snapshot_xmax(pg_current_snapshot())"
-
-
-class NaiveReader:
-    """
-    What one writes first: everything behind the last number seen.
-    """
-
-    def __init__(self, url):
-        self.connection = psycopg.connect(url, autocommit=True)
-        self.last, self.seen = 0, set()
-
-    def poll(self):
-        rows = self.connection.execute(
-            "SELECT seq, id FROM audit.event WHERE seq > %s ORDER BY seq",
-            (self.last,),
-        ).fetchall()
-        self.seen |= {row[1] for row in rows}
-        self.last = max([self.last, *(row[0] for row in rows)])
 
 
 class JournalReader:
