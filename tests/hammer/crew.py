@@ -34,7 +34,7 @@ def _run(what, log, kwargs):
     """
     What a process of the crew does.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # Linux alone
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # Whoever is asked to end before it can hear that is ended afterwards.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

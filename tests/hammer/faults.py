@@ -10,8 +10,14 @@ from tests.hammer.bench import holder
 from tests.hammer.relaying import TTL
 
 
-# Longer than the lease, shorter than a batch's deadline.
-BRIEF = (0.1, 1.2)
+BRIEF, LONG = (0.1, 1.2), (3.2, 4.0)
+
+
+def _while(chance):
+    """
+    Mostly shorter than the deadlines of a relay, now and then longer.
+    """
+    return chance.uniform(*(LONG if chance.random() < 0.1 else BRIEF))
 
 
 def _killed(member):
@@ -60,7 +66,7 @@ def writer_frozen(stage, chance):
     member = chance.choice(stage.writers)
     member.freeze()
     try:
-        stage.hold(chance.uniform(*BRIEF))
+        stage.hold(_while(chance))
     finally:
         member.thaw()
     return member.name
@@ -98,7 +104,7 @@ def _through(name):
 
 def _restored(stage, chance, proxy):
     try:
-        stage.hold(chance.uniform(*BRIEF))
+        stage.hold(_while(chance))
     finally:
         proxy.restore()
 
@@ -136,7 +142,7 @@ def one_of_three_killed(stage, chance):
 def _frozen(stage, chance, server):
     server.pause()
     try:
-        stage.hold(chance.uniform(*BRIEF))
+        stage.hold(_while(chance))
     finally:
         server.resume()
     return str(server.port)

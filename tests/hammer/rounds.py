@@ -151,7 +151,7 @@ class Stage:
                 seed=f"{plan.seed} {number}",
                 kind=plan.variant if plan.variant in WRITERS else "writer",
                 slow=0.0 if number % 2 else 0.03,
-                poison=0.01 if plan.poisoned else 0.0,
+                poison=0.004 if plan.poisoned else 0.0,
                 **common,
             )
             for number in range(plan.writers)
