@@ -60,7 +60,7 @@ class Bench:
                 )
             )
             self.pooler = stack.enter_context(
-                Pooler(host, self.database_proxy.port)
+                Pooler(host, self.database_proxy.port, size=8)
             )
             self._stack = stack.pop_all()
         return self

@@ -108,5 +108,6 @@ def end(members, timeout):
     return [
         f"{each.name} ended with {each.process.exitcode} (see its log)"
         for each in members
-        if each.process.exitcode != 0
+        # Ended by the signal itself is who had not even begun.
+        if each.process.exitcode not in {0, -signal.SIGTERM}
     ]

@@ -80,6 +80,8 @@ class Noted:
         acknowledged: Those that must be stored.
 
         promised: Those that must be stored, because a close returned.
+
+        queues: What each process enqueued, in its order.
     """
 
     attempted: dict[str, str] = attrs.field(factory=dict)
@@ -88,6 +90,7 @@ class Noted:
     poisoned: set[str] = attrs.field(factory=set)
     acknowledged: set[str] = attrs.field(factory=set)
     promised: set[str] = attrs.field(factory=set)
+    queues: list[list[str]] = attrs.field(factory=list)
 
     def add(self, text):
         """
@@ -98,9 +101,9 @@ class Noted:
             lines.pop()
         for mark, *rest in lines:
             self._add(mark, *rest)
+        self.queues.append([each[1] for each in lines if each[0] == ACCEPTED])
         if [CLOSED] in lines:
-            accepted = {each[1] for each in lines if each[0] == ACCEPTED}
-            self.promised |= accepted
+            self.promised.update(self.queues[-1])
 
     def _add(self, mark, event_id=None, sha=None):
         if mark in {ATTEMPTED, ORDERED}:

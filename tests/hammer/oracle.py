@@ -4,6 +4,8 @@ Says which promises are broken, by what was noted and what there is.
 
 from __future__ import annotations
 
+import itertools
+
 from collections import defaultdict
 
 
@@ -22,7 +24,7 @@ def violations(noted, seen):
     """
     found = {
         **_of_the_table(noted, seen),
-        **_of_the_order(seen),
+        **_of_the_order(noted, seen),
         **_of_the_topic(noted, seen),
         **_of_the_dead(noted, seen),
     }
@@ -57,7 +59,7 @@ def _of_the_table(noted, seen):
     }
 
 
-def _of_the_order(seen):
+def _of_the_order(noted, seen):
     indexes = [index for index, _ in seen.entries]
     ids = [event_id for _, event_id in seen.entries]
     expected = set(range(1, len(indexes) + 1))
@@ -67,7 +69,21 @@ def _of_the_order(seen):
         "event with two indexes": _repeated(ids),
         "stored, without index": seen.stored.keys() - set(ids),
         "index of an event that is not stored": set(ids) - seen.stored.keys(),
+        "enqueued before another, indexed behind it": _displaced(noted, seen),
     }
+
+
+def _displaced(noted, seen):
+    places = {event_id: index for index, event_id in seen.entries}
+    found = set()
+    for queue in noted.queues:
+        indexes = [places[each] for each in queue if each in places]
+        found |= {
+            (one, next_)
+            for one, next_ in itertools.pairwise(indexes)
+            if next_ < one
+        }
+    return found
 
 
 def _repeated(values):

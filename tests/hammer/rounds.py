@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import attrs
 
-from auditlog import PostgresSink
+from auditlog import AuditLogPublisher, PostgresSink, SpoolSink
 from auditlog.errors import AuditLogError
 from auditlog.testing.services import create_database, drop_database
 from tests.hammer import crew, faults
@@ -51,6 +51,8 @@ class Plan:
 
         poisoned: Whether some events are too large for the topic.
 
+        spooled: Whether writers have a fallback for the database.
+
         variant: What is to be wrong, to see whether the oracle notices.
     """
 
@@ -61,6 +63,7 @@ class Plan:
     falls: bool
     pooled: bool
     poisoned: bool
+    spooled: bool
     batch_events: int
     variant: str | None
 
@@ -75,6 +78,7 @@ class Plan:
             falls=seed % 10 == 5,
             pooled=seed % 4 == 1,
             poisoned=seed % 3 == 0,
+            spooled=seed % 10 in {2, 4, 9},
             batch_events=chance.choice([8, 64, 512]),
             variant=variant,
         )
@@ -82,6 +86,7 @@ class Plan:
     def __str__(self):
         found = ["3 brokers" if self.three else "1 broker"]
         found += ["pooler"] * self.pooled + ["poison"] * self.poisoned
+        found += ["fallback"] * self.spooled
         return ", ".join(found)
 
 
@@ -152,6 +157,7 @@ class Stage:
                 kind=plan.variant if plan.variant in WRITERS else "writer",
                 slow=0.0 if number % 2 else 0.03,
                 poison=0.004 if plan.poisoned else 0.0,
+                spool=self.spool(number) if plan.spooled else None,
                 **common,
             )
             for number in range(plan.writers)
@@ -170,6 +176,20 @@ class Stage:
             )
             for number, kind in enumerate(self._relay_kinds())
         ]
+
+    def spool(self, number):
+        return str(self.folder / f"writer-{number}.spool")
+
+    def unspool(self):
+        """
+        Move what writers left that were killed, or had no time.
+        """
+        for path in sorted(self.folder.glob("*.spool")):
+            publisher = AuditLogPublisher(
+                PostgresSink(self.url), fallback=SpoolSink(path)
+            )
+            with publisher:
+                publisher.flush(DRAIN)
 
     def _relay_kinds(self):
         if self.plan.variant in RELAYS:
@@ -260,6 +280,7 @@ def _play(stage, report):
         _hit(stage)
         stage.bench.heal()
         ended = crew.end(stage.writers, DRAIN)
+        stage.unspool()
         problem = stage.drained()
     ended += crew.end(stage.relays, 60)
     report.violations += [*ended, *([problem] if problem else [])]

@@ -98,6 +98,16 @@ def test_close_makes_a_promise_of_what_was_accepted():
     assert found.promised == {"b"}
 
 
+def test_order_of_a_process_is_kept():
+    """
+    What it enqueued first comes first, whatever lies between.
+    """
+    assert violations(noted(queues=[["a", "c"], ["b"]]), seen()) == []
+    assert violations(noted(queues=[["c", "a"], ["b"]]), seen()) == [
+        "1 enqueued before another, indexed behind it: (3, 1)"
+    ]
+
+
 WITHOUT_C = {"a": SHAS["a"], "b": SHAS["b"]}
 DELIVERED = seen().messages
 AB, C = DELIVERED[:3], DELIVERED[3]

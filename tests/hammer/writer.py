@@ -13,9 +13,15 @@ import time
 
 import psycopg
 
-from auditlog import AuditEvent, AuditLogPublisher, PostgresSink, Resource
+from auditlog import (
+    AuditEvent,
+    AuditLogPublisher,
+    PostgresSink,
+    Resource,
+    SpoolSink,
+)
 from auditlog.config import DatabaseConfig
-from auditlog.errors import AuditLogError
+from auditlog.errors import AuditLogError, BufferFullError
 from tests.hammer.notes import ATTEMPTED, DOOMED, ORDERED, Notes
 
 
@@ -39,10 +45,20 @@ class Writer:
         slow: Longest pause inside a transaction, in seconds.
 
         poison: How many of its events are too large for the topic.
+
+        spool: Where events are kept while the database is away, if anywhere.
     """
 
     def __init__(
-        self, url, path, *, seed, pooled=False, slow=0.03, poison=0.0
+        self,
+        url,
+        path,
+        *,
+        seed,
+        pooled=False,
+        slow=0.03,
+        poison=0.0,
+        spool=None,
     ):
         self.url = url
         self.notes = Notes(path)
@@ -54,7 +70,11 @@ class Writer:
         self.ended = False
         self.threshold = None if pooled else 5
         sink = PostgresSink(database(url, pooled=pooled), timeout=PATIENCE)
-        self.publisher = AuditLogPublisher(sink)
+        self.publisher = AuditLogPublisher(
+            sink,
+            fallback=SpoolSink(spool) if spool else None,
+            fallback_after=PATIENCE / 3,
+        )
 
     def run(self):
         ways = [self.publish, self.enqueue, self.gather, self.transact]
@@ -94,8 +114,9 @@ class Writer:
     def enqueue(self):
         for _ in range(self.chance.randint(1, 20)):
             event = self.event()
-            self.pending.append(self.publisher.enqueue(event))
-            self.notes.accept(event)
+            with contextlib.suppress(BufferFullError):
+                self.pending.append(self.publisher.enqueue(event))
+                self.notes.accept(event)
 
     def settle(self):
         done = [each for each in self.pending if each.done()]
