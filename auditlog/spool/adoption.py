@@ -16,6 +16,7 @@ from auditlog.errors import (
 
 from . import letters, lock, positions, quarantine
 from .directory import candidates
+from .files import sync_folder
 from .frame import encode
 from .segment import check_versions, find
 from .spool import Spool
@@ -127,11 +128,14 @@ class Adoption:
 def _remove(folder: Path) -> None:
     """
     Remove it, the oldest events first; its lock last, which is ours.
+
+    The positions tell of dead letters, so they are gone before those are.
     """
     gone = [path for _, path in find(folder)]
-    gone += [folder / letters.NAME, folder / positions.NAME]
-    for path in gone:
+    for path in [*gone, folder / positions.NAME]:
         path.unlink(missing_ok=True)
+    sync_folder(folder)
+    (folder / letters.NAME).unlink(missing_ok=True)
     if quarantine.folder_of(folder).is_dir():
         quarantine.folder_of(folder).rmdir()
     (folder / lock.NAME).unlink()

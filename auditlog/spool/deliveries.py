@@ -107,13 +107,17 @@ class Deliveries:
 
     def inherit(self, letters: Sequence[tuple[str, DeadLetter]]) -> None:
         """
-        Keep dead letters of another spool too.
+        Keep dead letters of another spool too, each once.
+
+        Who did so before may have died before it removed them there.
         """
         with self._lock:
             state = self._positions.state
             size = state.letters
+            kept = {*self._letters.read(size)} if letters else set()
             for relay, letter in letters:
-                size = self._letters.add(size, relay, [letter])
+                if (relay, letter) not in kept:
+                    size = self._letters.add(size, relay, [letter])
             if size != state.letters:
                 sync_folder(self._folder)
                 self._store(state.relays, size)

@@ -871,6 +871,30 @@ class TestProcesses:
         ]
         assert [letter] == sink.dead_letters("topic")
 
+    def test_takeover_that_was_cut_short_buries_nothing_twice(
+        self, make, monkeypatch
+    ):
+        """
+        Dead letters of a folder that was not removed yet are kept once.
+        """
+        monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+        other = make()
+        other.write(make_records(2))
+        letter = DeadLetter(record=other.read(0, 1)[0], reason="no")
+        other.lease("topic").advance(1, [letter])
+        sink = make()
+        sink.lease("topic")
+        other.close()
+        with monkeypatch.context() as patch:
+            patch.setattr("auditlog.spool.adoption._remove", lambda _: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                all_of(sink)
+
+        all_of(sink)
+
+        assert [letter] == sink.dead_letters("topic")
+        assert [sink.folder] == [*sink.folder.parent.iterdir()]
+
     def test_full_spool_takes_over_later(self, make, monkeypatch, caplog):
         """
         What has no room stays where it is.
