@@ -6,6 +6,7 @@
 #   make check                all that CI looks at
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
 #   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
+#   make mutants ARGS="'auditlog.relay.*'"   mistakes that no test notices
 
 PYTHON ?= python3
 VENV   := .venv
@@ -18,7 +19,7 @@ SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.
 # What the suite needs, except for the package itself: that is the wheel's.
 SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
 
-.PHONY: demo test check lint types layers docs bench fuzz hammer clean
+.PHONY: demo test check lint types layers docs bench fuzz hammer mutants clean
 .NOTPARALLEL:
 
 demo: $(VENV)/services
@@ -53,8 +54,12 @@ fuzz: $(VENV)/services $(VENV)/group-fuzz
 hammer: $(VENV)/services $(VENV)/group-tests
 	$(BIN)/python -m tests.hammer --rounds $(ROUNDS) $(ARGS)
 
+# In the package's own folder: the mutants stand in for what is installed.
+mutants: $(VENV)/services $(VENV)/group-mutation
+	nice -n 10 $(BIN)/mutmut run --max-children 1 $(ARGS)
+
 clean:
-	rm -rf $(VENV) build docs/_build
+	rm -rf $(VENV) build mutants docs/_build
 
 # The files below say by their age what is installed.
 
