@@ -50,7 +50,8 @@ def redrive(
 
     One that the sink takes is kept in the journal, as delivered. One that it
     refuses again stays, with the new reason and one attempt more. They come
-    with their old index, long after the placeholder that took their place.
+    long after the placeholder that took their place, and with their old
+    index, unless that counts in one journal only, as that of a `SpoolSink`.
 
     Args:
         journal: Where they are kept.
@@ -69,13 +70,17 @@ def redrive(
     .. versionadded:: 0.1.0
     """
     write = getattr(sink, "write_again", sink.write)
+    is_local = getattr(journal, "has_local_index", False)
     delivered = refused = 0
     for letter in _undelivered(journal, relay):
         index = letter.record.index
         assert index is not None
         if indexes is not None and index not in indexes:
             continue
-        reason = _try(write, letter.record)
+        record = letter.record
+        if is_local:
+            record = attrs.evolve(record, index=None)
+        reason = _try(write, record)
         if reason is None:
             journal.redriven(relay, index)
             delivered += 1

@@ -18,8 +18,9 @@ from . import letters, lock, positions, quarantine
 from .directory import candidates
 from .files import sync_folder
 from .frame import encode
-from .segment import check_versions, find
+from .segment import find
 from .spool import Spool
+from .versions import check_versions
 
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Adoption:
         """
         for record in records:
             index = record.index or 0
-            parts = encode(index, record.event_id.bytes, 0, record.body)
+            parts = encode(index, [record.event_id.bytes], [0], [record.body])
             place = self._own.folder / f"{record.event_id}.log"
             quarantine.keep(place, index, b"".join(parts), 1)
         log.error(

@@ -5,18 +5,20 @@ The relays of one spool: who ships, how far each has come, what is dead.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
 
-from auditlog.errors import LeaseLostError
+from auditlog.errors import LeaseLostError, SinkUnavailableError
 
+from . import quarantine
 from .files import sync_folder, told
-from .letters import Letters
+from .letters import INHERITED, Entry, Letters, Note, entry_of
 from .positions import Positions
 
 
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from auditlog.abc import DeadLetter
+
+    from .letters import Kept
+
+
+log = logging.getLogger("auditlog.spool")
 
 
 @attrs.define
@@ -43,7 +50,11 @@ class Deliveries:
 
     Attributes:
         closed: Whether all leases are void.
+
+        has_local_index: True: the index counts in one folder only.
     """
+
+    has_local_index = True
 
     def __init__(self, folder: Path) -> None:
         self.closed = False
@@ -53,6 +64,8 @@ class Deliveries:
         self._positions = Positions(folder)
         self._letters = Letters(folder)
         self._holders: dict[str, Holder] = {}
+        self._learn()
+        self._mend()
 
     # Positions
 
@@ -95,32 +108,146 @@ class Deliveries:
             state = self._positions.state
             left = {k: v for k, v in state.relays.items() if k != relay}
             self._holder(relay).epoch += 1
-            self._store(left, state.letters)
+            self._store(left)
+
+    @property
+    def trimmed(self) -> int | None:
+        """
+        Up to which index events were deleted as nobody needed them.
+        """
+        return self._positions.state.trimmed
+
+    def trimming(self, index: int) -> None:
+        """
+        Events up to *index* are about to be deleted.
+        """
+        with self._lock:
+            if self.closed:
+                raise SinkUnavailableError(
+                    f"spool {str(self._folder)!r} was closed meanwhile; the "
+                    "next call opens it again"
+                )
+            self._store(trimmed=index)
 
     # Dead letters
 
     def letters(self) -> list[tuple[str, DeadLetter]]:
         """
-        All dead letters with their relays.
+        All that are undelivered, with their relays.
         """
-        return [*self._letters.read(self._positions.state.letters)]
+        with self._lock:
+            kept = self._learn().all()
+            found = self._read(kept)
+        return [
+            (each.note.relay, letter)
+            for each, letter in zip(kept, found, strict=True)
+            if letter
+        ]
+
+    def dead_letters(
+        self, relay: str, /, *, after: int = 0, limit: int = 1000
+    ) -> list[DeadLetter]:
+        """
+        Those of *relay* that are undelivered, by their indexes.
+        """
+        with self._lock:
+            kept = self._learn().of(relay)
+            wanted = [each for each in kept if each.note.index > after]
+            found = self._read(wanted[:limit])
+        return [letter for letter in found if letter]
+
+    def redriven(self, relay: str, index: int, /) -> None:
+        """
+        The dead letter of that *index* was delivered after all.
+        """
+        self._say(relay, index, kind="redriven")
+
+    def refused_again(self, relay: str, index: int, reason: str, /) -> None:
+        """
+        Another attempt at the dead letter of that *index* failed.
+        """
+        self._say(relay, index, kind="refused", reason=reason)
 
     def inherit(self, letters: Sequence[tuple[str, DeadLetter]]) -> None:
         """
-        Keep dead letters of another spool too, each once.
+        Keep dead letters of another spool too, under numbers of our own.
 
-        Who did so before may have died before it removed them there.
+        One that is there was inherited before, and is not told again.
         """
         with self._lock:
-            state = self._positions.state
-            size = state.letters
-            kept = {*self._letters.read(size)} if letters else set()
+            number = self._learn().highest(INHERITED)
+            entries = []
             for relay, letter in letters:
-                if (relay, letter) not in kept:
-                    size = self._letters.add(size, relay, [letter])
-            if size != state.letters:
-                sync_folder(self._folder)
-                self._store(state.relays, size)
+                entry = entry_of(relay, letter)
+                if not self._letters.has(relay, entry.event_id):
+                    number += 1
+                    note = msgspec.structs.replace(entry.note, index=number)
+                    entries.append(attrs.evolve(entry, note=note))
+            self._keep(entries)
+
+    def _say(self, relay: str, index: int, **what: Any) -> None:
+        """
+        Add to what is known of a letter, if there is one of that index.
+        """
+        with told("keep a dead letter in", self._folder), self._lock:
+            for each in self._learn().of(relay):
+                if each.note.index == index:
+                    note = Note(relay=relay, **what)
+                    self._keep([Entry(event_id=each.event_id, note=note)])
+                    break
+            self._tidy()
+
+    def _keep(
+        self, entries: Sequence[Entry], relays: dict[str, int] | None = None
+    ) -> None:
+        """
+        Write what is said of letters, and with it the positions.
+        """
+        size = self._learn().add(self._positions.state.letters, entries)
+        if entries:
+            sync_folder(self._folder)
+        self._store(relays, letters=size)
+
+    def _learn(self) -> Letters:
+        """
+        The letters, as far as they count.
+        """
+        self._letters.learn(self._positions.state.letters)
+        return self._letters
+
+    def _read(self, wanted: Sequence[Kept]) -> list[DeadLetter | None]:
+        found = [self._letters.read(each) for each in wanted]
+        if None in found:  # one was damaged meanwhile
+            self._letters.look_again()
+            self._mend()
+        return found
+
+    def _mend(self) -> None:
+        """
+        Set aside what is damaged, and write the rest again.
+        """
+        for bad in self._letters.bad:
+            quarantine.keep(self._folder / bad.name, 0, bad.data, bad.lost)
+            log.error(
+                "spool: %s bytes of %s are damaged, up to %s dead letters "
+                "are lost; the bytes are kept in %s",
+                len(bad.data),
+                self._letters.path,
+                bad.lost,
+                quarantine.folder_of(self._folder),
+            )
+        if self._letters.bad:
+            self._tidy()
+            self._letters.bad.clear()
+
+    def _tidy(self) -> None:
+        """
+        Drop what was delivered, if it is much; on a full disk it is not.
+        """
+        with contextlib.suppress(OSError):
+            size = self._learn().tidied(self._positions.state.letters)
+            if size is not None:
+                self._store(letters=size)
 
     # Leases
 
@@ -134,7 +261,7 @@ class Deliveries:
                 return None
             state = self._positions.state
             if relay not in state.relays:  # from now on it is waited for
-                self._store({**state.relays, relay: 0}, state.letters)
+                self._store({**state.relays, relay: 0})
             holder.epoch += 1
             holder.expires_at = time.monotonic() + ttl
             return SpoolLease(self, relay, holder.epoch, ttl)
@@ -158,11 +285,8 @@ class Deliveries:
         """
         with told("keep a position in", self._folder), self._lock:
             self._check(relay, epoch)
-            state = self._positions.state
-            size = self._letters.add(state.letters, relay, letters)
-            if letters:
-                sync_folder(self._folder)
-            self._store({**state.relays, relay: position}, size)
+            relays = {**self._positions.state.relays, relay: position}
+            self._keep([entry_of(relay, each) for each in letters], relays)
 
     def release(self, relay: str, epoch: int) -> None:
         """
@@ -190,12 +314,18 @@ class Deliveries:
         self._lock = threading.Lock()
         self.closed = True
 
-    def _store(self, relays: dict[str, int], letters: int) -> None:
+    def _store(
+        self, relays: dict[str, int] | None = None, **changes: int
+    ) -> None:
         if self.closed:
             raise LeaseLostError("the spool was closed; ask it again")
         state = self._positions.state
         self._positions.store(
-            msgspec.structs.replace(state, relays=relays, letters=letters)
+            msgspec.structs.replace(
+                state,
+                relays=state.relays if relays is None else relays,
+                **changes,
+            )
         )
 
     def _holder(self, relay: str) -> Holder:

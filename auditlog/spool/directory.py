@@ -14,7 +14,7 @@ from auditlog.errors import SinkSetupError
 
 from .files import sync_folder
 from .lock import Lock, acquire, holder
-from .segment import check_versions
+from .versions import check_versions
 
 
 if TYPE_CHECKING:
@@ -57,8 +57,15 @@ def candidates(path: Path) -> Iterator[Path]:
     The folders below *path* that belong to one process each, oldest first.
     """
     for folder in sorted(path.iterdir()):
-        if _NAME.fullmatch(folder.name):
+        if is_of_process(folder.name):
             yield folder
+
+
+def is_of_process(name: str) -> bool:
+    """
+    Whether a folder of that name is one that a process chose.
+    """
+    return bool(_NAME.fullmatch(name))
 
 
 def make_folder(folder: Path) -> None:
@@ -106,6 +113,5 @@ def is_named_well(name: str) -> bool:
     """
     Whether a folder of that name may be given to one process.
     """
-    return bool(re.fullmatch(r"[\w-][\w.-]*", name)) and not _NAME.fullmatch(
-        name
-    )
+    plain = re.fullmatch(r"[\w-][\w.-]*", name)
+    return bool(plain) and not is_of_process(name)

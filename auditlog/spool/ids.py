@@ -22,9 +22,6 @@ class SortedIds:
 
     Ids of version 7 grow with time, so that a look at the lowest and the
     highest is nearly always enough.
-
-    Attributes:
-        last: The highest id, or no bytes.
     """
 
     def __init__(self, numbers: Mapping[bytes, int]) -> None:
@@ -32,13 +29,13 @@ class SortedIds:
         order = sorted(range(len(ids)), key=ids.__getitem__)
         self._all = b"".join(map(ids.__getitem__, order))
         self._numbers = array("I", map(own.__getitem__, order))
-        self._first, self.last = self._all[:_ID], self._all[-_ID:]
+        self._first, self._last = self._all[:_ID], self._all[-_ID:]
 
     def get(self, wanted: bytes) -> int | None:
         """
         The number of the frame that has it.
         """
-        if not self._first <= wanted <= self.last:
+        if not self._first <= wanted <= self._last:
             return None
         count = len(self._numbers)
         at = bisect_left(range(count), wanted, key=self._id)

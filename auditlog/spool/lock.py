@@ -114,3 +114,24 @@ def holder(folder: Path) -> str:
         return (folder / NAME).read_text("ascii").strip() or "unknown"
     except (OSError, ValueError):
         return "unknown"
+
+
+def process(folder: Path) -> str | None:
+    """
+    Who holds it, or None if nobody does.
+
+    Shares the lock for that moment, and writes nothing.
+    """
+    try:
+        fd = os.open(folder / NAME, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno not in _OTHERS:
+            raise
+        return holder(folder)
+    finally:
+        os.close(fd)
+    return None

@@ -10,7 +10,7 @@ import time
 
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, chain, count, repeat
+from itertools import accumulate, repeat, zip_longest
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -23,14 +23,15 @@ from auditlog.errors import (
     SinkUnavailableError,
 )
 
+from . import missing
 from . import segment as segments
 from .files import read_all, write_all
-from .frame import SIZE, Frame, encode, scan
+from .frame import PARTS, SIZE, Frame, encode, scan
 from .recovery import recover
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from .ladder import Ladder
@@ -50,6 +51,8 @@ class Log:
 
     Args:
         passed: The index up to which no relay needs anything any more.
+
+        trimming: Is told, before, up to which index events are deleted.
     """
 
     def __init__(
@@ -59,12 +62,14 @@ class Log:
         max_bytes: int,
         segment_bytes: int,
         passed: Callable[[], int],
+        trimming: Callable[[int], None],
         ladder: Ladder,
     ) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._segment_bytes = segment_bytes
         self._passed = passed
+        self._trimming = trimming
         self._ladder = ladder
         self._lock = threading.RLock()
         self._segments: list[Segment] = []
@@ -73,28 +78,50 @@ class Log:
         self._fd: int | None = None
         self._stopped = False
 
-    def open(self, given: int) -> None:
+    def open(self, given: int, trimmed: int | None) -> None:
         """
         Learn what is there, after mending it.
 
         Args:
             given: An index up to which all have been given.
+
+            trimmed: Up to which index events were deleted, if it is known.
         """
         found = segments.find(self._folder)
         self._next = given + 1
-        for number, (first, path) in enumerate(found):
-            until = found[number + 1][0] if found[number + 1 :] else None
-            if until is not None and until <= self._passed() + 1:
-                path.unlink()
-                continue
+        if found and trimmed is not None:
+            self._check_first(found[0][0], max(trimmed, self._passed()) + 1)
+        for (first, path), until in self._needed(found):
             self._next = max(self._next, first)
             if mended := recover(path, first, until):
                 self._segments.append(mended.segment)
                 self._next = max(self._next, mended.next)
+            if mended and until is not None:
+                passed = self._passed()
+                missing.behind(self._folder, mended.segment, until, passed)
         for each in self._segments[:-1]:
             self._freeze(each)
         self._continue()
         self._ladder.look(self.used)
+
+    def _check_first(self, first: int, expected: int) -> None:
+        if first > expected:
+            missing.count(self._folder, expected, first - expected)
+            self._trimming(first - 1)
+
+    def _needed(
+        self, found: list[tuple[int, Path]]
+    ) -> Iterator[tuple[tuple[int, Path], int | None]]:
+        """
+        Each file, and where the next one begins; what is passed is deleted.
+        """
+        firsts = [first for first, _ in found]
+        keep = max(bisect_right(firsts, self._passed() + 1) - 1, 0)
+        if keep:
+            self._trimming(firsts[keep] - 1)
+        for _, path in found[:keep]:
+            path.unlink()
+        return zip_longest(found[keep:], firsts[keep + 1 :])
 
     def _continue(self) -> None:
         """
@@ -174,23 +201,27 @@ class Log:
         """
         with self._lock:
             self._check()
-            failed, stored, fresh = self._sift(records)
+            ids = [each.event_id.int.to_bytes(16, "big") for each in records]
+            failed, stored, fresh = self._sift(ids, records)
+            if len(fresh) < len(ids):
+                ids = [each.event_id.bytes for each in fresh]
             times = _times(fresh) if keep_times else repeat(_now())
-            taken = self._store(fresh, times) if fresh else 0
+            taken = self._store(ids, times, fresh) if fresh else 0
+        if not failed and taken == len(fresh):
+            return
         stored += [record.event_id for record in fresh[:taken]]
         if not stored and not failed:
             raise self._full()
-        if failed or taken < len(fresh):
-            raise PartialWriteError(stored, failed)
+        raise PartialWriteError(stored, failed)
 
     def _sift(
-        self, records: Sequence[Record]
-    ) -> tuple[dict[UUID, SinkError], list[UUID], list[Record]]:
+        self, ids: list[bytes], records: Sequence[Record]
+    ) -> tuple[dict[UUID, SinkError], list[UUID], Sequence[Record]]:
         """
         Which are refused, which are there, which are new.
         """
-        if self._all_new([record.event_id.bytes for record in records]):
-            return {}, [], [*records]
+        if self._all_new(ids):
+            return {}, [], records
         failed: dict[UUID, SinkError] = {}
         stored, fresh = [], []
         for record in records:
@@ -210,8 +241,9 @@ class Log:
         Whether no segment has any of them, as is nearly always so.
         """
         end = self._segments[-1:]
-        return min(ids) > self._top and all(
-            each.has_none_of(ids) for each in end
+        lowest = min(ids)
+        return lowest > self._top and all(
+            lowest > each.top or each.has_none_of(ids) for each in end
         )
 
     def _body_of(self, event_id: bytes) -> bytes | None:
@@ -225,19 +257,24 @@ class Log:
                 return self._bytes(each, start + SIZE, end)
         return None
 
-    def _store(self, records: Sequence[Record], times: Iterable[int]) -> int:
+    def _store(
+        self,
+        ids: list[bytes],
+        times: Iterable[int],
+        records: Sequence[Record],
+    ) -> int:
         """
         Store as many as there is room for; how many.
         """
-        ids = [record.event_id.bytes for record in records]
         bodies = [record.body for record in records]
-        frames = [*map(encode, count(self._next), ids, times, bodies)]
+        parts = encode(self._next, ids, times, bodies)
         lengths = [SIZE + len(body) for body in bodies]
-        if self._fitting(lengths) < len(frames):
+        if (taken := self._fitting(lengths)) < len(ids):
             self._make_room()
-        if taken := self._fitting(lengths):
+            taken = self._fitting(lengths)
+        if taken:
             end = self._end()
-            self._write(end, b"".join(chain.from_iterable(frames[:taken])))
+            self._write(end, b"".join(parts[: taken * PARTS]))
             end.add(self._next, ids[:taken], lengths[:taken])
             self._next += taken
             self._ladder.look(self.used)
@@ -271,6 +308,7 @@ class Log:
             self.let_go()
             raise
         if not os.fstat(fd).st_nlink:
+            self.let_go()  # the next batch goes to a new file
             raise SinkSetupError(f"{str(end.path)!r} was deleted")
 
     def _take_back(self, end: Segment) -> None:
@@ -305,7 +343,8 @@ class Log:
         self._fd = os.open(made.path, os.O_WRONLY)
 
     def _freeze(self, segment: Segment) -> None:
-        self._top = max(self._top, segment.freeze())
+        segment.freeze()
+        self._top = max(self._top, segment.top)
 
     def _full(self) -> SinkUnavailableError:
         return SinkUnavailableError(
@@ -323,9 +362,11 @@ class Log:
         with self._lock:
             self._check()
             passed = self._passed()
-            while len(self._segments) > 1 and (
-                self._segments[1].first <= passed + 1
-            ):
+            firsts = [each.first for each in self._segments]
+            keep = bisect_right(firsts, passed + 1) - 1
+            if keep > 0:
+                self._trimming(firsts[keep] - 1)
+            for _ in range(keep):
                 self._segments[0].path.unlink(missing_ok=True)
                 del self._segments[0]
             self._ladder.look(self.used)
@@ -366,7 +407,11 @@ class Log:
                 last = segment.before(number)
                 start = segment.start(number)
                 end = segment.start(segment.within(number, limit, most))
-                fd = os.open(segment.path, os.O_RDONLY)
+                try:
+                    fd = os.open(segment.path, os.O_RDONLY)
+                except FileNotFoundError:
+                    self._forgo(segment)
+                    continue
             try:
                 data = read_all(fd, start, end)
             finally:
@@ -407,6 +452,21 @@ class Log:
             assert mended is not None
             self._freeze(mended.segment)
             self._segments[at] = mended.segment
+
+    def _forgo(self, segment: Segment) -> None:
+        """
+        Go on without a file that was deleted behind our back.
+        """
+        self._check()
+        at = self._segments.index(segment)
+        behind = self._segments[at + 1 :]
+        until = behind[0].first if behind else self._next
+        first = max(segment.first, self._passed() + 1)
+        if until > first:  # fails if the whole folder was deleted
+            missing.count(self._folder, first, until - first)
+        if not behind:  # a file has to tell which indexes were given
+            self._roll()
+        self._segments.remove(segment)
 
 
 def _now() -> int:

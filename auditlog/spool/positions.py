@@ -16,6 +16,9 @@ import msgspec
 from auditlog.errors import JournalError
 
 from .files import create, write_all
+from .header import HEADER, POSITIONS, VERSION, header
+from .header import read as read_header
+from .segment import find
 
 
 if TYPE_CHECKING:
@@ -27,7 +30,10 @@ log = logging.getLogger("auditlog.spool")
 NAME = "positions"
 
 _SLOT = 16 * 1024
-_HEAD = struct.Struct(">IQI")  # CRC-32 of the rest, number, length
+SLOTS = (0, _SLOT)
+
+_HEAD = struct.Struct(">II")  # length of the text, CRC-32 of header and text
+_TEXT = HEADER + _HEAD.size
 
 
 class State(msgspec.Struct, frozen=True):
@@ -38,10 +44,15 @@ class State(msgspec.Struct, frozen=True):
         relays: The position of each relay that has ever run here.
 
         letters: How much of the file of dead letters counts.
+
+        trimmed:
+            Up to which index events were deleted because nobody needed them;
+            None if that isn't known, after damage.
     """
 
     relays: dict[str, int] = {}
     letters: int = 0
+    trimmed: int | None = None
 
 
 class Positions:
@@ -55,11 +66,13 @@ class Positions:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._number = 0
-        self.state = State()
+        self.state = State(trimmed=0)
         if self._path.exists():
             self._load()
-        else:
-            create(self._path, bytes(2 * _SLOT))
+            return
+        create(self._path, bytes(2 * _SLOT))
+        if find(folder):  # somebody has deleted it
+            self.store(State())
 
     def store(self, state: State) -> None:
         """
@@ -70,7 +83,7 @@ class Positions:
         """
         number = self._number + 1
         text = msgspec.json.encode(state)
-        if len(text) > _SLOT - _HEAD.size:
+        if len(text) > _SLOT - _TEXT:
             raise JournalError(
                 f"{len(state.relays)} relays are too many for {self._path}; "
                 "forget() those that are gone"
@@ -87,34 +100,57 @@ class Positions:
             os.close(fd)
 
     def _load(self) -> None:
-        data = self._path.read_bytes()
-        slots = [data[:_SLOT], data[_SLOT:]]
-        found = [_opened(slot) for slot in slots]
-        if any(
-            any(slot) and one is None
-            for slot, one in zip(slots, found, strict=True)
-        ):
+        found, damaged = _look(self._path.read_bytes())
+        if damaged:
             # A process was killed in the middle, or a bit has flipped.
             log.warning(
                 "spool: a part of %s is damaged; relays may deliver some "
                 "events again",
                 self._path,
             )
-        whole = [one for one in found if one is not None]
-        if whole:
-            self._number, self.state = max(whole, key=lambda one: one[0])
+        if found is not None:
+            self._number, self.state = found
+        if damaged:
+            self.state = msgspec.structs.replace(self.state, trimmed=None)
+
+
+def peek(folder: Path) -> State:
+    """
+    What another process has kept last; changes nothing.
+    """
+    try:
+        found, _ = _look((folder / NAME).read_bytes())
+    except FileNotFoundError:
+        return State()
+    return found[1] if found else State(trimmed=0)
+
+
+def _look(data: bytes) -> tuple[tuple[int, State] | None, bool]:
+    """
+    The newest whole place, and whether one is damaged.
+    """
+    slots = [data[start : start + _SLOT] for start in SLOTS]
+    found = [_opened(slot) for slot in slots]
+    damaged = any(
+        any(slot) and one is None
+        for slot, one in zip(slots, found, strict=True)
+    )
+    whole = [one for one in found if one is not None]
+    return max(whole, key=lambda one: one[0], default=None), damaged
 
 
 def _sealed(number: int, text: bytes) -> bytes:
-    rest = _HEAD.pack(0, number, len(text))[4:] + text
-    return zlib.crc32(rest).to_bytes(4, "big") + rest
+    head = header(POSITIONS, number)
+    crc = zlib.crc32(text, zlib.crc32(head))
+    return head + _HEAD.pack(len(text), crc) + text
 
 
 def _opened(slot: bytes) -> tuple[int, State] | None:
-    if len(slot) < _HEAD.size:
+    head = read_header(POSITIONS, slot)
+    if head is None or head[0] != VERSION or len(slot) < _TEXT:
         return None
-    crc, number, length = _HEAD.unpack_from(slot)
-    end = _HEAD.size + length
-    if not number or zlib.crc32(slot[4:end]) != crc:
+    length, crc = _HEAD.unpack_from(slot, HEADER)
+    text = slot[_TEXT : _TEXT + length]
+    if zlib.crc32(text, zlib.crc32(slot[:HEADER])) != crc:
         return None
-    return number, msgspec.json.decode(slot[_HEAD.size : end], type=State)
+    return head[1], msgspec.json.decode(text, type=State)

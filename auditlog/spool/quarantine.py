@@ -12,6 +12,7 @@ from .files import create, sync_folder
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -36,12 +37,37 @@ def keep(segment: Path, start: int, data: bytes, lost: int) -> None:
     create(folder / f"{segment.stem}-{start}-{lost}.bad", data, replace=True)
 
 
+def miss(spool: Path, first: int, number: int) -> bool:
+    """
+    Count *number* indexes from *first* on that left no bytes; whether new.
+    """
+    folder = _made(spool)
+    if any(folder.glob(f"missing-{first}-*.bad")):
+        return False
+    create(folder / f"missing-{first}-{number}.bad", b"")
+    return True
+
+
+def lost_in(segment: Path) -> int:
+    """
+    How many indexes are lost in what is kept of that file.
+    """
+    kept = _kept(segment.parent)
+    return _sum(each for each in kept if each.stem.startswith(segment.stem))
+
+
 def lost(spool: Path) -> int:
     """
     How many indexes are lost in all that is kept.
     """
-    matches = map(_NAME.fullmatch, (path.name for path in _kept(spool)))
-    return sum(int(match[1]) for match in matches if match)
+    return _sum(_kept(spool))
+
+
+def kept(spool: Path) -> int:
+    """
+    How many pieces are kept.
+    """
+    return len(_kept(spool))
 
 
 def move(spool: Path, other: Path) -> None:
@@ -66,3 +92,8 @@ def _made(spool: Path) -> Path:
 def _kept(spool: Path) -> list[Path]:
     folder = folder_of(spool)
     return sorted(folder.glob("*.bad")) if folder.is_dir() else []
+
+
+def _sum(paths: Iterable[Path]) -> int:
+    matches = map(_NAME.fullmatch, (path.name for path in paths))
+    return sum(int(match[1]) for match in matches if match)

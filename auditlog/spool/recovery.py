@@ -14,7 +14,8 @@ import attrs
 from . import quarantine
 from .files import create, write_all
 from .frame import Damage, Frame, Torn, scan
-from .segment import HEADER, Segment, header
+from .header import HEADER, SEGMENT, header
+from .segment import Segment
 
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _examine(path: Path, first: int, until: int | None) -> Found | None:
     if len(data) < HEADER and until is None:
         return None
     bad: Damage | None = None
-    if data[:HEADER] != header(first):
+    if data[:HEADER] != header(SEGMENT, first):
         bad = Damage(start=0, end=min(HEADER, len(data)), last=first - 1)
     for each in scan(data, HEADER, first - 1):
         if isinstance(each, Frame):
@@ -125,7 +126,7 @@ def _set_aside(path: Path, found: Found) -> None:
             lost,
             quarantine.folder_of(path.parent),
         )
-    head = header(found.segment.first)
+    head = header(SEGMENT, found.segment.first)
     create(path, b"".join([head, *found.good]), replace=True)
 
 

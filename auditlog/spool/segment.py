@@ -5,17 +5,14 @@ One file of frames, named after the first index that it may hold.
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 
 from array import array
 from bisect import bisect_right
 from itertools import accumulate, count
 from typing import TYPE_CHECKING
 
-from auditlog.errors import SinkSetupError
-
 from .files import create
+from .header import HEADER, SEGMENT, header
 from .ids import SortedIds
 
 
@@ -23,13 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-
-VERSION = 1
-
-_MAGIC = b"\x89AUDSPL\n"
-_HEADER = struct.Struct(">8sIQ")
-_CRC = struct.Struct(">I")
-HEADER = _HEADER.size + _CRC.size  # so in all versions
 
 _NAME = re.compile(r"([0-9]{20})\.log")
 
@@ -44,12 +34,15 @@ class Segment:
         first: The first index that it may hold.
 
         size: How much of the file is durable and whole.
+
+        top: The highest id in it, or no bytes.
     """
 
     def __init__(self, path: Path, first: int) -> None:
         self.path = path
         self.first = first
         self.size = HEADER
+        self.top = b""
         self._indexes = array("Q")
         self._starts = array("Q")
         self._ids: dict[bytes, int] | SortedIds = {}
@@ -72,6 +65,7 @@ class Segment:
         """
         assert isinstance(self._ids, dict)
         self._ids.update(zip(ids, count(len(self)), strict=False))
+        self.top = max(self.top, *ids)
         self._indexes.extend(range(first, first + len(ids)))
         ends = accumulate(lengths, initial=self.size)
         self._starts.extend(ends)
@@ -83,13 +77,12 @@ class Segment:
         """
         return isinstance(self._ids, dict) and self._ids.keys().isdisjoint(ids)
 
-    def freeze(self) -> bytes:
+    def freeze(self) -> None:
         """
-        Take less memory, as nothing is added any more; the highest id.
+        Take less memory, as nothing is added any more.
         """
         if isinstance(self._ids, dict):
             self._ids = SortedIds(self._ids)
-        return self._ids.last
 
     def behind(self, index: int) -> int:
         """
@@ -142,45 +135,10 @@ def find(folder: Path) -> list[tuple[int, Path]]:
     return [(int(match[1]), path) for match, path in found if match]
 
 
-def header(first: int) -> bytes:
-    """
-    What a segment begins with.
-    """
-    head = _HEADER.pack(_MAGIC, VERSION, first)
-    return head + _CRC.pack(zlib.crc32(head))
-
-
 def make(folder: Path, first: int) -> Segment:
     """
     A new, empty segment, which is durable and has a durable name.
     """
     segment = Segment(path_of(folder, first), first)
-    create(segment.path, header(first))
+    create(segment.path, header(SEGMENT, first))
     return segment
-
-
-def check_versions(folder: Path) -> None:
-    """
-    Refuse what a newer version has written, before anything is touched.
-
-    Raises:
-        SinkSetupError: If there is any.
-    """
-    for _, path in find(folder):
-        with path.open("rb") as file:
-            version = _version(file.read(HEADER))
-        if version > VERSION:
-            raise SinkSetupError(
-                f"spool {str(folder)!r} is of version {version}, this "
-                f"auditlog knows version {VERSION}; nothing was touched, "
-                "use the newer auditlog"
-            )
-
-
-def _version(head: bytes) -> int:
-    if len(head) < HEADER:
-        return 0
-    magic, version, _ = _HEADER.unpack_from(head)
-    (crc,) = _CRC.unpack_from(head, _HEADER.size)
-    whole = magic == _MAGIC and zlib.crc32(head[: _HEADER.size]) == crc
-    return int(version) if whole else 0

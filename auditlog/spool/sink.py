@@ -151,10 +151,11 @@ class SpoolSink:
     @property
     def lost(self) -> int:
         """
-        Up to how many events were lost with bytes that the disk damaged.
+        Up to how many events were lost with bytes that the disk damaged, or
+        in files that somebody deleted.
 
-        Those bytes are kept in the folder ``quarantine``; readers and relays
-        go on behind them, so that their indexes are missing.
+        Damaged bytes are kept in the folder ``quarantine``; readers and
+        relays go on behind them, so that their indexes are missing.
         """
         with self._use("look into") as spool:
             return quarantine.lost(spool.folder)
@@ -223,19 +224,51 @@ class SpoolSink:
         with self._use("keep a position in") as spool:
             return spool.deliveries.lease(relay, self._lease_ttl)
 
-    def dead_letters(self, relay: str, /) -> list[DeadLetter]:
+    def dead_letters(
+        self, relay: str, /, *, after: int = 0, limit: int = 1000
+    ) -> list[DeadLetter]:
         """
-        What *relay* could not deliver.
+        What *relay* could not deliver and was not re-driven.
+
+        A letter that was taken over from another folder has a number of its
+        own as its index, beyond 10**15.
+
+        Raises:
+            SinkError: As for :meth:`write`.
         """
-        with self._use("read") as spool:
-            found = spool.deliveries.letters()
-        return [letter for name, letter in found if name == relay]
+        with self._use("read dead letters in") as spool:
+            return spool.deliveries.dead_letters(
+                relay, after=after, limit=limit
+            )
+
+    def redriven(self, relay: str, index: int, /) -> None:
+        """
+        The dead letter of that *index* was delivered after all.
+
+        It goes, and its bytes with it, at the latest when it is the last.
+
+        Raises:
+            SinkError: As for :meth:`write`.
+        """
+        with self._use("keep a dead letter in") as spool:
+            spool.deliveries.redriven(relay, index)
+
+    def refused_again(self, relay: str, index: int, reason: str, /) -> None:
+        """
+        Another attempt at the dead letter of that *index* failed.
+
+        Raises:
+            SinkError: As for :meth:`write`.
+        """
+        with self._use("keep a dead letter in") as spool:
+            spool.deliveries.refused_again(relay, index, reason)
 
     def forget(self, relay: str, /) -> None:
         """
-        Keep nothing for *relay* any more, which is gone for good.
+        Keep no events for *relay* any more, which is gone for good.
 
-        A relay of that name begins again with what is there.
+        Its dead letters stay. A relay of that name begins again with what is
+        there.
         """
         with self._use("keep a position in") as spool:
             spool.deliveries.forget(relay)

@@ -42,9 +42,10 @@ class Spool:
             max_bytes=max_bytes,
             segment_bytes=segment_bytes,
             passed=self.deliveries.passed,
+            trimming=self.deliveries.trimming,
             ladder=Ladder(folder, max_bytes, self.deliveries.last),
         )
-        self.log.open(self.deliveries.reached())
+        self.log.open(self.deliveries.reached(), self.deliveries.trimmed)
         self.deliveries.after_advance = self.log.trim
         lock.sign()
 

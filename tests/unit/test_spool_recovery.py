@@ -267,9 +267,14 @@ def test_failed_write_leaves_nothing_that_is_damage(make):
         sink.write(records[start : start + 5])
     first, second, *_ = segments(sink)
     sink.close()
+    late = make_records(3)
     given_up = b"".join(
-        b"".join(frame.encode(index, record.event_id.bytes, 0, record.body))
-        for index, record in enumerate(make_records(3), int(second.stem))
+        frame.encode(
+            int(second.stem),
+            [record.event_id.bytes for record in late],
+            [0] * 3,
+            bodies(late),
+        )
     )
     with first.open("ab") as file:
         file.write(given_up[:-9])

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import attrs
@@ -34,6 +35,7 @@ from auditlog.testing.contracts import make_conflict
 from tests.spool_tools import all_of, bodies, make_records, segments
 
 
+AT = datetime(2026, 5, 4, 9, 12, 1, tzinfo=UTC)
 SMALL = {"max_bytes": 128 * 1024, "segment_bytes": 16 * 1024}
 
 
@@ -530,8 +532,8 @@ class TestDelivery:
         lease = sink.lease("topic")
         first, second, _ = sink.read(0, 3)
         letters = [
-            DeadLetter(record=first, reason="too\nlarge", attempts=2),
-            DeadLetter(record=second, reason="so"),
+            DeadLetter(record=first, reason="too\nlarge", attempts=2, at=AT),
+            DeadLetter(record=second, reason="so", at=AT),
         ]
         lease.advance(1, letters[:1])
         lease.advance(2, letters[1:])
@@ -552,7 +554,7 @@ class TestDelivery:
         sink = make()
         sink.write(make_records(3))
         lease = sink.lease("topic")
-        letter = DeadLetter(record=sink.read(0, 1)[0], reason="no")
+        letter = DeadLetter(record=sink.read(0, 1)[0], reason="no", at=AT)
 
         def fail(*_):
             raise OSError(errno.EIO, "broken")
@@ -578,7 +580,7 @@ class TestDelivery:
         for _ in range(6):
             sink.write(make_records(10))
         lease = sink.lease("topic")
-        letter = DeadLetter(record=sink.read(0, 1)[0], reason="no")
+        letter = DeadLetter(record=sink.read(0, 1)[0], reason="no", at=AT)
         count = len(segments(sink))
 
         def fail(*_, **__):
@@ -856,7 +858,7 @@ class TestProcesses:
         other.write(records := make_records(4))
         lease = other.lease("topic")
         before = other.read(0, 9)
-        letter = DeadLetter(record=before[0], reason="no")
+        letter = DeadLetter(record=before[0], reason="no", at=AT)
         lease.advance(2, [letter])
         sink = make()
         sink.lease("topic")
@@ -869,7 +871,10 @@ class TestProcesses:
         assert [r.recorded_at for r in before[2:]] == [
             r.recorded_at for r in found
         ]
-        assert [letter] == sink.dead_letters("topic")
+        (kept,) = sink.dead_letters("topic")
+        assert kept.record.index > 10**15
+        assert letter == attrs.evolve(kept, record=before[0])
+        assert before[0].body == kept.record.body
 
     def test_takeover_that_was_cut_short_buries_nothing_twice(
         self, make, monkeypatch
