@@ -18,6 +18,7 @@ from auditlog.findings import Finding
 from auditlog.kafka import inspect_cluster
 from auditlog.kafka.inspection import skipped
 from auditlog.postgres import inspect_database
+from auditlog.spool import inspect_spool
 from auditlog.wiring import NOTHING
 
 
@@ -42,6 +43,7 @@ def examine(path: str | None, environ: Mapping[str, str]) -> list[Finding]:
     found += bounded(mistakes.CHECK, look.findings)
     if (config := look.config) is not None:
         found += bounded("database.connection", lambda: _database(config))
+        found += bounded("spool.folder", lambda: _spool(config))
         found += bounded("kafka.connection", lambda: _kafka(config))
     return found
 
@@ -153,6 +155,13 @@ def _database(config: AuditLogConfig) -> list[Finding]:
 def _needs(config: AuditLogConfig) -> list[Part]:
     relays = config.publisher.cluster is not None and config.relay.run
     return ["writer", "relay"] if relays else ["writer"]
+
+
+def _spool(config: AuditLogConfig) -> list[Finding]:
+    spool = config.spool
+    if spool is None:
+        return []
+    return inspect_spool(spool.path, max_bytes=spool.max_bytes)
 
 
 def _kafka(config: AuditLogConfig) -> Iterator[Finding]:

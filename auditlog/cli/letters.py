@@ -4,6 +4,9 @@ What a relay could not deliver, and another try at it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,13 +15,17 @@ from auditlog import wiring
 from auditlog.abc import DeadLetterOffice
 from auditlog.errors import ConfigError, DecodingError
 from auditlog.redrive import Redriven, redrive
+from auditlog.spool import SpoolSink
+from auditlog.spool.held import holding
+from auditlog.spool.view import look
 
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from auditlog.abc import DeadLetter, Sink
     from auditlog.config import AuditLogConfig
+    from auditlog.spool.view import View
 
 
 @attrs.frozen(kw_only=True)
@@ -50,11 +57,14 @@ def letters(config: AuditLogConfig) -> list[LetterRow]:
     Raises:
         ConfigError: If there are no relays.
 
-        SinkError: If the database can't be used.
+        SinkError: If the database or the spool can't be used.
     """
-    journal, relays = _relays(config)
+    wires = _wires(config)
     return [
-        _row(name, each) for name in relays for each in _all(journal, name)
+        _row(name, each)
+        for office in _seen(wires.sink, config)
+        for name in wires.relays
+        for each in _all(office, name)
     ]
 
 
@@ -65,43 +75,91 @@ def retry(config: AuditLogConfig, indexes: Collection[int]) -> Redriven:
     Raises:
         ConfigError: If there are no relays, or no letter of an index.
 
-        SinkError: If the database or the topic can't be used.
+        SinkError:
+            If the database, the spool or the topic can't be used; a spool
+            not while another process has a folder with dead letters.
     """
-    journal, relays = _relays(config)
-    known = {
-        each.record.index for name in relays for each in _all(journal, name)
-    }
-    unknown = sorted(set(indexes) - known)
-    if unknown:
-        raise ConfigError(
-            [f"no dead letter has the index {n}" for n in unknown]
-        )
-    found = [
-        redrive(journal, sink, relay=name, indexes=indexes or None)
-        for name, sink in relays.items()
-    ]
+    wires = _wires(config)
+    with _held(wires, config) as offices:
+        _check(indexes, offices, wires.relays)
+        found = [
+            redrive(office, sink, relay=name, indexes=indexes or None)
+            for office in offices
+            for name, sink in wires.relays.items()
+        ]
     return Redriven(
         sum(each.delivered for each in found),
         sum(each.refused for each in found),
     )
 
 
-def _relays(
-    config: AuditLogConfig,
-) -> tuple[DeadLetterOffice, dict[str, Sink]]:
+def _check(
+    indexes: Collection[int],
+    offices: Iterable[DeadLetterOffice],
+    relays: Iterable[str],
+) -> None:
+    known = {
+        each.record.index
+        for office, name in product(offices, relays)
+        for each in _all(office, name)
+    }
+    unknown = sorted(set(indexes) - known)
+    if unknown:
+        raise ConfigError(
+            [f"no dead letter has the index {n}" for n in unknown]
+        )
+
+
+def _wires(config: AuditLogConfig) -> wiring.Wires:
     wires = wiring.wire(config, sinks={}, clusters=None)
-    journal = wires.sink
     if not wires.relays:
         raise ConfigError(
             ["nothing is relayed, so there are no dead letters; see relay run"]
         )
-    if not isinstance(journal, DeadLetterOffice):
-        kept = type(journal).__name__
-        raise ConfigError([f"{kept} keeps them, and gives none out again yet"])
-    return journal, wires.relays
+    return wires
 
 
-def _all(journal: DeadLetterOffice, relay: str) -> Iterator[DeadLetter]:
+def _seen(
+    journal: Sink, config: AuditLogConfig
+) -> Sequence[DeadLetterOffice | View]:
+    """
+    Where letters are, to look at them; a spool may be in use meanwhile.
+    """
+    if not isinstance(journal, SpoolSink):
+        return [_office(journal)]
+    views = look(_folder(config))
+    for each in views:
+        each.check_version()
+    return views
+
+
+@contextmanager
+def _held(
+    wires: wiring.Wires, config: AuditLogConfig
+) -> Iterator[Sequence[DeadLetterOffice]]:
+    """
+    Where letters are, to send them; of a spool that is all its folders.
+    """
+    if not isinstance(wires.sink, SpoolSink):
+        yield [_office(wires.sink)]
+        return
+    with holding(_folder(config), wires.relays) as offices:
+        yield offices
+
+
+def _folder(config: AuditLogConfig) -> Path:
+    assert config.spool is not None
+    return Path(config.spool.path)
+
+
+def _office(journal: Sink) -> DeadLetterOffice:
+    if isinstance(journal, DeadLetterOffice):
+        return journal
+    kept = type(journal).__name__
+    raise ConfigError([f"{kept} keeps them, and gives none out again yet"])
+
+
+def _all(journal: DeadLetterOffice | View, relay: str) -> Iterator[DeadLetter]:
     after = 0
     while page := journal.dead_letters(relay, after=after):
         yield from page
