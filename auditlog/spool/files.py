@@ -116,4 +116,9 @@ def create(path: Path, data: bytes, *, replace: bool = False) -> None:
     if not replace and path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     made.rename(path)
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        if not replace:  # or there would be one when it is tried again
+            path.unlink(missing_ok=True)
+        raise

@@ -12,6 +12,7 @@ import zlib
 
 import pytest
 
+from auditlog.abc import DeadLetter
 from auditlog.errors import SinkSetupError
 from auditlog.spool import SpoolSink, frame, segment
 from auditlog.testing.contracts import make_record
@@ -285,20 +286,30 @@ def test_failed_write_leaves_nothing_that_is_damage(make):
     assert 0 == again.lost
 
 
+NEWER = [("*.log", 0), ("dead-letters", 0), ("positions", 16384)]
+
+
 @pytest.mark.parametrize("name", ["one", None])
-def test_newer_version_is_refused_and_left_alone(make, name, caplog):
+@pytest.mark.parametrize(("pattern", "start"), NEWER)
+def test_newer_version_is_refused_and_left_alone(
+    make, name, caplog, pattern, start
+):
     """
     Both versions are named and not a byte is changed; without a name the
     process has another folder meanwhile.
     """
     sink = make(name=name)
     sink.write(make_records(2))
-    (path,) = segments(sink)
+    letter = DeadLetter(record=sink.read(0, 1)[0], reason="no")
+    sink.lease("topic").advance(1, [letter])
     folder = sink.folder
     sink.close()
-    data = path.read_bytes()
-    head = struct.pack(">8sIQ", data[:8], 7, 1)
-    path.write_bytes(head + struct.pack(">I", zlib.crc32(head)) + data[24:])
+    (path,) = folder.glob(pattern)
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">I", data, start + 8, 7)
+    crc = zlib.crc32(data[start : start + 20])
+    struct.pack_into(">I", data, start + 20, crc)
+    path.write_bytes(data)
     before = {p: p.read_bytes() for p in folder.iterdir()}
 
     again = make(name=name)
