@@ -245,7 +245,9 @@ def test_each_flipped_bit_is_detected(sink, tmp_path, caplog):
     size = (folder / letters.NAME).stat().st_size
     sink.close()
 
-    for number, bit in enumerate(random.Random(3).sample(range(size * 8), 150)):
+    for number, bit in enumerate(
+        random.Random(3).sample(range(size * 8), 150)
+    ):
         copy = tmp_path / f"copy-{number}" / folder.name
         shutil.copytree(folder, copy)
         flip(copy / letters.NAME, bit)
@@ -307,9 +309,7 @@ def test_deleted_or_cut_file_is_told(sink, make, caplog, size):
     assert caplog.records == []
 
 
-def test_letters_of_others_have_numbers_of_their_own(
-    tmp_path, monkeypatch
-):
+def test_letters_of_others_have_numbers_of_their_own(tmp_path, monkeypatch):
     """
     Two folders have the same indexes; each letter can be told apart once
     they are in one, also if the takeover was cut short.
