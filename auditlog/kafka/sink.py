@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 MAX_RECORDS = 2_000
 MAX_BYTES = 8 * 1024 * 1024
 
-CLOSING = 5.0
+# Enough where all is well; nothing is lost where it isn't.
+CLOSING = 1.0
 DELIVERY = 30.0
 
 
@@ -139,6 +140,7 @@ class KafkaSink:
         self._timeout = delivery_timeout or DELIVERY
         self._producer: Producer | None = None
         self._built_for: ClusterConfig | None = None
+        self._sending = False
         self._state: TopicState | None = None
         self._warned: list[str] = []
         self._is_blind = False
@@ -268,7 +270,11 @@ class KafkaSink:
         Release the producer; safe to call twice. A write builds a new one.
         """
         producer, self._producer = self._producer, None
-        if producer is not None:
+        if producer is None:
+            return
+        if self._sending:  # it would wait for a broker that doesn't answer
+            producer.discard()
+        else:
             producer.close(CLOSING)
 
     def after_fork(self) -> None:
@@ -279,6 +285,7 @@ class KafkaSink:
             self._producer.forget()
             park(self._producer)
         self._producer = None
+        self._sending = False
 
     # Writing
 
@@ -351,7 +358,11 @@ class KafkaSink:
     ) -> tuple[int, Exception | None]:
         producer = self._ready()
         deadline = time.monotonic() + self._timeout
-        return producer.deliver(messages, deadline)
+        self._sending = True
+        try:
+            return producer.deliver(messages, deadline)
+        finally:
+            self._sending = False
 
     # The producer
 
