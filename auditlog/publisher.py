@@ -16,6 +16,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from auditlog import codec as codecs
+from auditlog._engine import retry
 from auditlog._engine.buffer import Buffer
 from auditlog._engine.failures import describe
 from auditlog._engine.process import (
@@ -173,6 +174,7 @@ class AuditLogPublisher:
         self._journal, self.relays = self._make_relays(sink, relays or {})
         self._fallback = _make_fallback(sink, fallback, name, fallback_after)
         self._released = False
+        retry.load()
         self._reset()
         self._start_relays()
         tell_after_fork(self)
@@ -287,6 +289,7 @@ class AuditLogPublisher:
         receipt = self._offer_until(deadline, event, urgent=True)
         if receipt is None:
             raise self._timed_out(event, timeout)
+        self._help(deadline)
         if not receipt.wait(remaining(deadline)):
             self._withdraw(receipt, event, timeout)
         return receipt.result()
@@ -535,6 +538,7 @@ class AuditLogPublisher:
         """
         deadline = time.monotonic() + timeout
         self._refuse_worker()
+        self._help(deadline)
         left = self._buffer.wait_passed(self._buffer.mark(), deadline)
         if left:
             raise self._not_flushed(left, timeout)
@@ -626,7 +630,9 @@ class AuditLogPublisher:
         .. versionadded:: 0.1.0
         """
         timeout = self._shutdown_timeout if timeout is None else timeout
-        deadline = time.monotonic() + timeout
+        self._close(time.monotonic() + timeout, timeout)
+
+    def _close(self, deadline: float, timeout: float) -> None:
         self._refuse_worker()
         self._buffer.close()
         if not self._closing.acquire(timeout=remaining(deadline)):
@@ -732,12 +738,13 @@ class AuditLogPublisher:
         if inherited.closed:
             self._buffer.close()
 
-    def at_exit(self) -> None:
+    def at_exit(self, began: float) -> None:
         """
-        Store what is queued, then end.
+        Store what is queued, then end, within the time since *began*.
         """
+        timeout = self._shutdown_timeout
         try:
-            self.close()
+            self._close(began + timeout, timeout)
         except Exception as exc:  # noqa: BLE001 - others have to finish too
             log.error(  # noqa: TRY400 - the process ends, one line says it
                 "publisher %r: %s", self.name, describe(exc)
@@ -844,8 +851,19 @@ class AuditLogPublisher:
                 thread.start()
             except RuntimeError:
                 # The next call tries again. At the end of the process no
-                # thread can be started: at_exit() stores what is queued.
+                # thread can be started: see _help(), and at_exit() stores
+                # what is queued.
                 self._thread = None
+
+    def _help(self, deadline: float) -> None:
+        """
+        Store what is queued in this thread, if there can be no other.
+
+        In Python 3.12, so it is in threads that outlive the main thread.
+        """
+        if self._thread is None and self._worker is not None:
+            with self._starting:
+                self._worker.drain(deadline)
 
     def _refuse_worker(self) -> None:
         thread, fallback = threading.current_thread(), self._fallback

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from auditlog._engine import retry
 from auditlog._engine.failures import FailureLog, describe
 from auditlog._engine.process import tell_after_fork
 from auditlog._engine.receipt import remaining
@@ -93,6 +94,7 @@ class Relay:
         self.delivered = 0
         self.dead = 0
         self._batch_events = batch_events
+        retry.load()
         self._reset()
         tell_after_fork(self)
 
@@ -296,6 +298,14 @@ class Relay:
                 raise
             # No step forward: as any failure, it is tried again later.
             raise SinkError(f"nothing was decided: {exc}") from exc
+        except Exception:
+            raise
+        except BaseException as exc:
+            if threading.current_thread() not in self._threads:
+                raise
+            # It would end delivery, and a SystemExit without a word.
+            name = type(self.sink).__name__
+            raise SinkError(f"{name} raised {type(exc).__name__}") from exc
 
     def _settle(
         self, lease: Lease, records: Sequence[Record], exc: PartialWriteError
@@ -328,7 +338,7 @@ class Relay:
         Advance over *records*, of which *failed* become dead letters.
         """
         letters = [
-            DeadLetter(record=record, reason=str(error))
+            DeadLetter(record=record, reason=describe(error))
             for record, error in failed.items()
         ]
         place = getattr(self.sink, "write_placeholders", None)

@@ -228,7 +228,9 @@ class Buffer:
 
     # What the worker does
 
-    def take(self, max_events: int, max_bytes: int) -> list[PendingReceipt]:
+    def take(
+        self, max_events: int, max_bytes: int, *, wait: bool = True
+    ) -> list[PendingReceipt]:
         """
         The next batch; waits for one. Empty once closed and drained.
         """
@@ -238,7 +240,7 @@ class Buffer:
                 if not self._queue:
                     self._close_gap()
                 # Nothing is called in between: a finalizer could publish.
-                if not self._queue and not self.closed:
+                if wait and not self._queue and not self.closed:
                     self._worker = gate
                 else:
                     self._worker = None

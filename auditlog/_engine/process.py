@@ -8,6 +8,8 @@ import atexit
 import contextlib
 import os
 import sys
+import threading
+import time
 import weakref
 
 from typing import Any, Protocol
@@ -32,10 +34,15 @@ class Exitable(Protocol):
     Has something to finish before the process ends.
     """
 
-    def at_exit(self) -> None:
+    def at_exit(self, began: float) -> None:
         """
-        Finish, in bounded time, without starting a thread: since Python 3.12
+        Finish, in bounded time, without starting a thread: in Python 3.12
         none can be started any more.
+
+        Args:
+            began:
+                When the end began, on the monotonic clock. All that have to
+                finish share the time: it doesn't add up.
         """
 
 
@@ -82,14 +89,20 @@ def keep_until_exit(thing: Exitable) -> None:
 
 def tell_at_end_of_child() -> None:
     """
-    Do the same at the end of a child of :mod:`multiprocessing`, which runs
-    no exit handlers; call it in the child.
+    Do the same at the end of a child of :mod:`multiprocessing` or of Celery,
+    which run no exit handlers; call it in the child.
     """
     parts = sys.modules.get("multiprocessing.process")
     if parts is not None and parts.parent_process() is not None:
         from multiprocessing.util import Finalize  # noqa: PLC0415 - is loaded
 
-        Finalize(None, _at_exit, exitpriority=100)
+        Finalize(None, _at_end_of_child, exitpriority=100)
+    # A worker process of Celery ends with os._exit(), after this signal.
+    celery = sys.modules.get("celery.signals")
+    if celery is not None:
+        celery.worker_process_shutdown.connect(
+            _at_end_of_worker, weak=False, dispatch_uid=__name__
+        )
 
 
 def park(thing: object) -> None:
@@ -109,10 +122,40 @@ def _after_fork() -> None:
 
 
 def _at_exit() -> None:
+    began = time.monotonic()
     # All get their turn, whatever one of them raises.
     with contextlib.ExitStack() as stack:
         for thing in [*_exitables, *_unfinished]:
-            stack.callback(thing.at_exit)
+            stack.callback(thing.at_exit, began)
+
+
+def _at_end_of_child() -> None:
+    # Before 3.13 a child waits for its threads after this, and they may
+    # publish: the end is theirs then. It waits for this thread as well.
+    if _other_threads():
+        threading.Thread(target=_at_end_of_threads).start()
+    else:
+        _at_exit()
+
+
+def _at_end_of_threads() -> None:
+    while others := _other_threads():
+        for each in others:
+            each.join()
+    _at_exit()
+
+
+def _other_threads() -> list[threading.Thread]:
+    mine = (threading.current_thread(), threading.main_thread())
+    return [
+        each
+        for each in threading.enumerate()
+        if not each.daemon and each not in mine
+    ]
+
+
+def _at_end_of_worker(**_: object) -> None:
+    _at_exit()
 
 
 os.register_at_fork(after_in_child=_after_fork)

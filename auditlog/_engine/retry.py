@@ -30,6 +30,16 @@ FIRST = 0.1
 LONGEST = 30.0
 
 
+def load() -> None:
+    """
+    Import what a thread of ours will need; call it before there is one.
+
+    Not with the package, as it takes long. And not within the thread: if the
+    process forked meanwhile, the child would wait for that import for ever.
+    """
+    import tenacity  # noqa: F401, PLC0415
+
+
 class Patience:
     """
     Calls something until it works.
@@ -75,7 +85,7 @@ class Patience:
         return self._retrying()(attempt)
 
     def _retrying(self) -> Retrying:
-        # Imported with the first worker, not with the package.
+        # See load().
         from tenacity import (  # noqa: PLC0415
             Retrying,
             retry_if_exception,

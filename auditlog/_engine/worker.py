@@ -9,6 +9,7 @@ import logging
 import time
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from auditlog._engine.failures import FailureLog, describe
 from auditlog._engine.records import Records
@@ -73,6 +74,8 @@ class Worker:
         self._batch_bytes = batch_bytes
         self._after_write = after_write
         self._refused: dict[str, SinkError] = {}
+        self._called = type(sink).__name__
+        self._draining = False
         self._logger: logging.Logger = getattr(sink, "logger", log)
         self._failures = FailureLog(
             self._logger,
@@ -94,9 +97,12 @@ class Worker:
 
         For the end of the process, when the thread can't be started.
         """
+        self._draining = True
         self._patience.stop()
-        while time.monotonic() < deadline and (batch := self._take()):
+        while batch := self._take(wait=False):
             self._see_through(batch)
+            if time.monotonic() >= deadline:
+                break
 
     def hurry(self) -> None:
         """
@@ -117,8 +123,10 @@ class Worker:
         """
         self._patience.stop()
 
-    def _take(self) -> list[PendingReceipt]:
-        return self._buffer.take(self._batch_events, self._batch_bytes)
+    def _take(self, *, wait: bool = True) -> list[PendingReceipt]:
+        return self._buffer.take(
+            self._batch_events, self._batch_bytes, wait=wait
+        )
 
     def _see_through(self, batch: list[PendingReceipt]) -> None:
         # Now, as a close that doesn't wait takes the events away.
@@ -129,12 +137,14 @@ class Worker:
         }
         try:
             self._patience.insist(lambda: self._try(batch, items))
-        except BaseException as exc:  # noqa: BLE001 - whoever waits hears it
+        except BaseException as exc:  # whoever waits hears it
             error = SinkError(f"given up: {describe(exc)}")
             error.__cause__ = exc
             for receipt in batch:
                 if not receipt.done():
                     self._buffer.refuse(receipt, error)
+            if self._interrupts(exc):
+                raise
         finally:
             # Before flush() goes on, so that what it raises was logged.
             self._tell_refused()
@@ -163,18 +173,41 @@ class Worker:
                 self._settle(pending, exc)
                 if not any(receipt.done() for receipt in pending):
                     self._buffer.put_back(pending, exc, hopeless=None)
-                    raise SinkError(f"nothing was decided: {exc}") from exc
+                    raise SinkError(
+                        f"{self._called} decided on no event: {exc}"
+                    ) from exc
             except EventRefusedError as exc:
                 self._isolate(pending, items, exc)
-            except Exception as exc:
+            except BaseException as exc:
+                if self._interrupts(exc):
+                    raise
                 if self._refuse_bodiless(pending, records):
                     continue
-                self._buffer.put_back(pending, exc, hopeless=_hopeless(exc))
-                raise
+                error = self._named(exc)
+                hopeless = error if _is_hopeless(exc) else None
+                self._buffer.put_back(pending, error, hopeless=hopeless)
+                raise error  # noqa: B904 - it has its cause
             else:
                 self._buffer.store(pending, self._place())
                 self._failures.worked()
                 self._after_write()
+
+    def _interrupts(self, exc: BaseException) -> bool:
+        """
+        Whether it is meant for the caller, whose thread this is, as Ctrl-C.
+
+        In a thread of ours even a SystemExit is a fault of the sink, which
+        must cost no event.
+        """
+        return self._draining and not isinstance(exc, Exception)
+
+    def _named(self, exc: BaseException) -> SinkError:
+        if isinstance(exc, SinkError):
+            return exc
+
+        error = SinkError(f"{self._called} raised {type(exc).__name__}")
+        error.__cause__ = exc
+        return error
 
     def _refuse_bodiless(
         self, pending: Iterable[PendingReceipt], records: Iterable[Record]
@@ -196,16 +229,35 @@ class Worker:
     def _settle(
         self, pending: Iterable[PendingReceipt], exc: PartialWriteError
     ) -> None:
-        stored = set(exc.stored)
+        # A sink may say anything, also what has no hash.
+        told: tuple[object, ...] = exc.stored
+        stored = {each for each in told if isinstance(each, UUID)}
         done = [r for r in pending if r.event_id in stored]
         self._buffer.store(done, self._place())
         for receipt in pending:
             if receipt.done():
                 continue
-            if error := exc.failed.get(receipt.event_id):
-                self._refuse(receipt, error)
+            if receipt.event_id in exc.failed:
+                self._refuse(receipt, self._reason(receipt, exc))
         if stored:
             self._after_write()
+
+    def _reason(
+        self, receipt: PendingReceipt, exc: PartialWriteError
+    ) -> SinkError:
+        """
+        Why an event was refused, also if the sink says it in a foreign way.
+        """
+        found: object = exc.failed[receipt.event_id]
+        if isinstance(found, SinkError):
+            return found
+
+        error = EventRefusedError(
+            f"{self._called} refuses event {receipt.event_id} and gives "
+            f"no SinkError as its reason (got {type(found).__name__})"
+        )
+        error.__cause__ = found if isinstance(found, Exception) else exc
+        return error
 
     def _isolate(
         self,
@@ -253,15 +305,11 @@ def _no_body(record: Record, exc: Exception) -> SinkError:
     return error
 
 
-def _hopeless(exc: Exception) -> SinkError | None:
+def _is_hopeless(exc: BaseException) -> bool:
     """
-    What a caller who waits should hear at once, instead of its timeout.
+    Whether a caller who waits should hear of it at once, instead of its
+    timeout.
     """
-    if isinstance(exc, SinkSetupError):
-        return exc
     if isinstance(exc, (SinkError, OSError)):
-        return None
-
-    error = SinkError(f"the sink raised {type(exc).__name__}")
-    error.__cause__ = exc
-    return error
+        return isinstance(exc, SinkSetupError)
+    return True

@@ -12,6 +12,9 @@ import time
 
 import pytest
 
+from tests.process_tools import noticed
+from tests.process_tools import run as run_process
+
 
 PRELUDE = """
 import os, signal, sys, threading, time
@@ -68,7 +71,7 @@ class TestExit:
             ("sys.exit(3)", 3),
             ("raise RuntimeError", 1),
             # A shell's background job ignores it, and so would we.
-            ("signal.signal(2, interrupt); signal.raise_signal(2)", 1),
+            ("signal.signal(2, interrupt); signal.raise_signal(2)", -2),
         ],
         ids=["normal", "sys.exit", "exception", "SIGINT"],
     )
@@ -403,3 +406,49 @@ class TestForgottenEnds:
             os._exit(0)
             """
         )
+
+
+IMPORTING = """
+import os, sys, threading
+from tests import broken
+broken.apply(None if sys.argv[1] == "None" else sys.argv[1])
+from auditlog.event import AuditEvent, Resource
+from auditlog.memory import InMemorySink
+from auditlog.publisher import AuditLogPublisher
+from tests.oracle import make_event
+
+class Slow:
+    begun, done = threading.Event(), threading.Event()
+
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            self.begun.set()
+            self.done.wait()
+
+sys.meta_path.insert(0, Slow())
+publisher = AuditLogPublisher(
+    InMemorySink(), relays={"other": InMemorySink()}
+)
+publisher.enqueue(make_event())
+begun = Slow.begun.wait(0.5)
+child = os.fork()
+if child == 0:
+    try:
+        publisher.publish(make_event(), timeout=5)
+        os._exit(0)
+    finally:
+        os._exit(1)
+code = os.waitpid(child, 0)[1]
+Slow.done.set()
+assert code == 0 and not begun
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("broken", [None, "imports_in_its_threads"])
+def test_fork_while_a_thread_imports(broken):
+    """
+    No thread of ours imports, or a child might wait for that import for ever.
+    """
+    with noticed(broken):
+        run_process(IMPORTING, broken, deadline=60 if broken is None else 8)
