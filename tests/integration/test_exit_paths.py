@@ -176,7 +176,7 @@ def test_what_is_queued_is_stored(url, notes, script, code, broken):
 BUSY_THREADS = (
     HEAD
     + """
-publisher = AuditLogPublisher(PostgresSink(url))
+publisher = AuditLogPublisher(SlowSink(url))
 
 def work():
     while True:
