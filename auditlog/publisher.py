@@ -19,6 +19,7 @@ from auditlog import codec as codecs
 from auditlog._engine import retry
 from auditlog._engine.buffer import Buffer
 from auditlog._engine.failures import describe
+from auditlog._engine.own import lifecycle_event
 from auditlog._engine.process import (
     keep_until_exit,
     tell_after_fork,
@@ -47,6 +48,7 @@ from auditlog.event import AuditEvent
 from auditlog.fallback import Fallback
 from auditlog.relay import Relay
 from auditlog.scope import Entry
+from auditlog.stats import PublisherStats
 
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ log = logging.getLogger("auditlog.publisher")
 
 # Seconds between two looks at how far the relays have come.
 POLL = 0.02
+# Longest that a close waits for the event that tells of it, in seconds.
+LAST_WORDS = 1.0
 
 
 class AuditLogPublisher:
@@ -124,6 +128,11 @@ class AuditLogPublisher:
             Longest that :meth:`close` takes by default, and the end of the
             process, in seconds.
 
+        lifecycle_events:
+            Whether events of types ``AuditLog.Publisher.Start``, ahead of the
+            first event in each process, and ``AuditLog.Publisher.Stop``, with
+            :meth:`close`, tell of the publisher itself.
+
     Raises:
         ConfigError:
             If there are relays and *sink* is no journal, *fallback* is none,
@@ -150,6 +159,7 @@ class AuditLogPublisher:
         overflow: Literal["block", "raise", "drop"] = "block",
         overflow_timeout: float = 1.0,
         shutdown_timeout: float = 10.0,
+        lifecycle_events: bool = False,
     ) -> None:
         _check_options(
             max_events=max_events,
@@ -169,6 +179,11 @@ class AuditLogPublisher:
         self._overflow_timeout = overflow_timeout if overflow == "block" else 0
         self._drops = overflow == "drop"
         self._shutdown_timeout = shutdown_timeout
+        self._lifecycle = (
+            functools.partial(lifecycle_event, name)
+            if lifecycle_events
+            else None
+        )
         self._run_relays = run_relays
         self._on_close: list[Callable[[], object]] = []
         self._journal, self.relays = self._make_relays(sink, relays or {})
@@ -189,6 +204,7 @@ class AuditLogPublisher:
         sinks: Mapping[str, Sink] | None = None,
         clusters: ClusterRegistry | None = None,
         name: str = "default",
+        lifecycle_events: bool = False,
     ) -> Self:
         """
         Build the sink and the relays that *config* describes.
@@ -220,6 +236,8 @@ class AuditLogPublisher:
 
             name: As above.
 
+            lifecycle_events: As above.
+
         Raises:
             ConfigError: If nothing or too little is configured.
 
@@ -235,6 +253,7 @@ class AuditLogPublisher:
             fallback=wires.fallback,
             run_relays=config.relay.run,
             codec=config.codec,
+            lifecycle_events=lifecycle_events,
         )
         unsubscribe = wires.clusters.subscribe(_hurry(publisher))
         publisher._on_close.append(unsubscribe)
@@ -365,6 +384,31 @@ class AuditLogPublisher:
         How many events ``enqueue()`` dropped in this process.
         """
         return self._buffer.dropped
+
+    def stats(self) -> PublisherStats:
+        """
+        How this publisher is doing, in this process.
+
+        Asks neither the sink nor the journal and waits for nothing, so that
+        a health endpoint can call it at any time, in an event loop too, also
+        after :meth:`close`.
+
+        .. versionadded:: 0.1.0
+        """
+        failures = self._worker and self._worker.failures
+        text, age = failures.last_error() if failures else (None, None)
+        relays = tuple(relay.stats() for relay in self.relays.values())
+        held_back = getattr(self.sink, "held_back", 0.0)
+        return PublisherStats(
+            name=self.name,
+            failing_for=failures.failing_for() if failures else 0.0,
+            last_error=text,
+            last_error_age=age,
+            # Only who reads the order sees it go on.
+            held_back=held_back if any(r.holding for r in relays) else 0.0,
+            relays=relays,
+            **self._buffer.counts()._asdict(),
+        )
 
     # In a transaction of the caller's
 
@@ -634,7 +678,7 @@ class AuditLogPublisher:
 
     def _close(self, deadline: float, timeout: float) -> None:
         self._refuse_worker()
-        self._buffer.close()
+        self._buffer.close(tell=True)
         if not self._closing.acquire(timeout=remaining(deadline)):
             return
         try:
@@ -718,6 +762,7 @@ class AuditLogPublisher:
             max_events=self._max_events,
             max_bytes=self._max_bytes,
             name=self.name,
+            lifecycle=self._lifecycle,
         )
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
@@ -958,14 +1003,23 @@ class AuditLogPublisher:
         if thread is None:
             worker.drain(deadline)
         elif not buffer.wait_passed(buffer.mark(), deadline):
-            thread.join(remaining(deadline))
+            thread.join(remaining(self._last_words_until(deadline)))
         left = buffer.passed(buffer.mark())
-        if left:
+        if left or buffer.events:
             worker.stop()
             buffer.abandon(
                 SinkTimeoutError("not confirmed before the publisher closed")
             )
         return left
+
+    def _last_words_until(self, deadline: float) -> float:
+        """
+        How long the event that tells of the end may keep a close waiting.
+        """
+        if not self._buffer.events:
+            return deadline
+        patience = 0.0 if self._buffer.last_error else LAST_WORDS
+        return min(deadline, time.monotonic() + patience)
 
     def _close_sinks(self) -> None:
         sinks = [relay.sink for relay in self.relays.values()]

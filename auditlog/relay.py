@@ -5,6 +5,7 @@ Copies a journal into another sink: in order, at least once, resuming.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 
@@ -28,6 +29,7 @@ from auditlog.errors import (
     SinkError,
     SinkTimeoutError,
 )
+from auditlog.stats import RelayStats
 
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class Relay:
         self._lease: Lease | None = None
         self._checked = False
         self._draining = False
+        self._through_at = 0.0
         self._ended = threading.Event()
         self._news = threading.Event()
         who = f"relay {self.name!r}"
@@ -142,6 +145,44 @@ class Relay:
         Whether its thread runs.
         """
         return any(thread.is_alive() for thread in self._threads)
+
+    def stats(self) -> RelayStats:
+        """
+        How it is doing; asks nobody, so that it never waits.
+
+        .. versionadded:: 0.1.0
+        """
+        lease, now = self._lease, time.monotonic()
+        text, age = self._last_error()
+        return RelayStats(
+            name=self.name,
+            running=self.running,
+            holding=lease is not None,
+            delivered=self.delivered,
+            dead=self.dead,
+            position=None if lease is None else lease.position,
+            lag=None if lease is None else max(now - self._through_at, 0.0),
+            failing_for=self._failing_for(),
+            last_error=text,
+            last_error_age=age,
+        )
+
+    def _failing_for(self) -> float:
+        # Whether the sink works by now is known to who writes to it.
+        writing = self._writing.failures if self.holding else None
+        return max(
+            self._reading.failures.failing_for(),
+            0.0 if writing is None else writing.failing_for(),
+        )
+
+    def _failures(self) -> tuple[FailureLog, FailureLog]:
+        return self._reading.failures, self._writing.failures
+
+    def _last_error(self) -> tuple[str | None, float | None]:
+        found = [each.last_error() for each in self._failures()]
+        return min(
+            found, key=lambda one: math.inf if one[1] is None else one[1]
+        )
 
     def start(self) -> None:
         """
@@ -234,6 +275,7 @@ class Relay:
             # Patience gives up only when stopped: the journal keeps it all.
             # Otherwise it is a fault of ours, which must not end delivery.
             # No traceback: what a driver says may quote an event.
+            self._reading.failures.remember(exc)
             if not self._draining:
                 log.error(  # noqa: TRY400
                     "relay %r begins again after %s", self.name, describe(exc)
@@ -242,6 +284,8 @@ class Relay:
         return not self._draining
 
     def _hold(self, lease: Lease) -> None:
+        # First: who sees the lease sees since when it counts.
+        self._through_at = time.monotonic()
         self._lease = lease
         self._checked = False
         try:
@@ -263,11 +307,12 @@ class Relay:
             if records:
                 self._deliver(lease, records)
                 pause = BUSY
-            elif self._draining:
+                continue
+            self._through_at = time.monotonic()
+            if self._draining:
                 break
-            else:
-                woken = self._wait_for_news(pause)
-                pause = BUSY if woken else min(pause * 2, IDLE)
+            woken = self._wait_for_news(pause)
+            pause = BUSY if woken else min(pause * 2, IDLE)
 
     def _deliver(self, lease: Lease, records: Sequence[Record]) -> None:
         while records:
@@ -349,6 +394,8 @@ class Relay:
             ]
             self._writing.call(lambda: place(told))
         self._advance(lease, records, letters)
+        for error in [*failed.values()][-1:]:
+            self._writing.failures.remember(error)
         for letter in letters[:1]:
             log.error(
                 "relay %r made %s audit events dead letters, the first, "

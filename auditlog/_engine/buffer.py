@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 
 from collections import deque
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from auditlog._engine.gap import Gap
 from auditlog._engine.receipt import (
@@ -24,7 +26,7 @@ from auditlog.errors import PublisherClosedError, SinkError
 if TYPE_CHECKING:
     import asyncio
 
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from auditlog.errors import BufferFullError
@@ -33,6 +35,22 @@ if TYPE_CHECKING:
 
 # Refusals that nobody asked for yet; those beyond that were only logged.
 MAX_UNSEEN = 1_000
+
+
+class Counts(NamedTuple):
+    """
+    What became of events; see `PublisherStats`.
+    """
+
+    closed: bool
+    accepted: int
+    stored: int
+    refused: int
+    given_up: int
+    dropped: int
+    waiting: int
+    waiting_bytes: int
+    oldest_age: float | None
 
 
 class Buffer:
@@ -51,12 +69,23 @@ class Buffer:
 
         name: That of the publisher, for the event that tells of a gap.
 
+        lifecycle:
+            Makes the events that tell of ``Start``, ahead of the first
+            event, and of ``Stop``; None for neither.
+
     Attributes:
         dropped: How many events were dropped so far.
     """
 
     def __init__(
-        self, *, sink: str, max_events: int, max_bytes: int, name: str
+        self,
+        *,
+        sink: str,
+        max_events: int,
+        max_bytes: int,
+        name: str,
+        lifecycle: Callable[[str], AuditEvent] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_events = max_events
         self.max_bytes = max_bytes
@@ -76,7 +105,13 @@ class Buffer:
         self._unseen: dict[UUID, SinkError] = {}
         self._name = name
         self._gap: Gap | None = None
+        self._clock = clock
+        self._lifecycle = lifecycle
+        self._starts = lifecycle is not None
+        self._last_words = 0
         self.dropped = 0
+        self._stored = 0
+        self._refused = 0
 
     # What callers do
 
@@ -112,6 +147,8 @@ class Buffer:
                 if waiter is not None:
                     self._watchers.append(waiter)
                 return None
+            if self._starts:
+                self._tell_start()
             if self._gap is not None:
                 self._close_gap()
             self._append(receipt)
@@ -154,9 +191,18 @@ class Buffer:
         gap, self._gap = self._gap, None
         if gap is None:
             return
-        event = gap.event(self._name)
+        self._append_own(gap.event(self._name))
+
+    def _tell_start(self) -> None:
+        # The room of the event that comes next was found already: this one
+        # takes none from the callers.
+        self._starts = False
+        assert self._lifecycle is not None
+        self._append_own(self._lifecycle("Start"))
+
+    def _append_own(self, event: AuditEvent, *, urgent: bool = False) -> None:
         self._append(
-            PendingReceipt(event, self, weight=weigh(event), urgent=False)
+            PendingReceipt(event, self, weight=weigh(event), urgent=urgent)
         )
 
     def _append(self, receipt: PendingReceipt) -> None:
@@ -164,6 +210,7 @@ class Buffer:
         self.bytes += receipt.weight
         self._taken += 1
         receipt.number = self._taken
+        receipt.since = self._clock()
         self._queue.append(receipt)
 
     def withdraw(self, receipt: PendingReceipt, error: SinkError) -> bool:
@@ -196,12 +243,14 @@ class Buffer:
     def mark(self) -> int:
         """
         The number of events taken so far, for :meth:`passed`.
+
+        The one that tells of the end is not counted: nobody waits for it.
         """
         with self.lock:
             # Not again and again: each gap takes room of its own.
             if self._gap is not None and self.events <= self.max_events:
                 self._close_gap()
-            return self._taken
+            return self._taken - self._last_words
 
     def passed(self, mark: int) -> int:
         """
@@ -290,7 +339,9 @@ class Buffer:
             if place != self.sink:
                 for receipt in batch:
                     receipt.place = place
+            before = self.events
             waiters = self._decide(batch, None)
+            self._stored += before - self.events
         wake(waiters)
 
     def refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
@@ -300,6 +351,7 @@ class Buffer:
         with self.lock:
             if not receipt.urgent and len(self._unseen) < MAX_UNSEEN:
                 self._unseen[receipt.event_id] = error
+            self._refused += not receipt.done()
             waiters = self._decide([receipt], error)
         wake(waiters)
 
@@ -351,15 +403,53 @@ class Buffer:
 
     # How it ends
 
-    def close(self) -> None:
+    def counts(self) -> Counts:
         """
-        Take nothing more; the worker ends when all is decided on.
+        What became of all events so far; waits for nobody.
         """
         with self.lock:
+            return Counts(
+                closed=self.closed,
+                accepted=self._taken,
+                stored=self._stored,
+                refused=self._refused,
+                given_up=(
+                    self._taken - self._stored - self._refused - self.events
+                ),
+                dropped=self.dropped,
+                waiting=self.events,
+                waiting_bytes=self.bytes,
+                oldest_age=self._oldest_age(),
+            )
+
+    def _oldest_age(self) -> float | None:
+        # Those in the batch came before those in the queue.
+        for receipt in chain(self._batch, self._queue):
+            if receipt.event is not None:
+                return max(self._clock() - receipt.since, 0.0)
+        return None
+
+    def close(self, *, tell: bool = False) -> None:
+        """
+        Take nothing more; the worker ends when all is decided on.
+
+        Args:
+            tell: Whether to tell of the end, if the start was told of.
+        """
+        with self.lock:
+            ends = tell and not self.closed
             self.closed = True
+            if ends and self._lifecycle is not None and not self._starts:
+                self._tell_stop(self._lifecycle)
             worker = self._worker
         if worker is not None:
             worker.open()
+
+    def _tell_stop(self, lifecycle: Callable[[str], AuditEvent]) -> None:
+        self._close_gap()
+        # Urgent: it is given up soon, and no one has to hear of that.
+        self._append_own(lifecycle("Stop"), urgent=True)
+        self._last_words = 1
 
     def abandon(self, error: SinkError) -> None:
         """

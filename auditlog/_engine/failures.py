@@ -51,12 +51,41 @@ class FailureLog:
         self._clock = clock
         self._since: float | None = None
         self._last: Exception | None = None
+        # Kept when it works again, for who looks later: text and time.
+        self._kept: tuple[str, float] | None = None
         self._said: dict[str, float] = {}
 
     def failed(self, error: Exception) -> None:
         """
         An attempt failed because of *error*.
         """
+        self.remember(error)
+        self._tell(error)
+
+    def remember(self, error: BaseException) -> None:
+        """
+        Keep *error* as the last one, without a word about it.
+        """
+        self._kept = " ".join(describe(error).split()), self._clock()
+
+    def last_error(self) -> tuple[str, float] | tuple[None, None]:
+        """
+        The last error in one line, and its age in seconds.
+        """
+        kept = self._kept
+        return (None, None) if kept is None else (kept[0], self._ago(kept[1]))
+
+    def failing_for(self) -> float:
+        """
+        Seconds since the first failure behind the last success.
+        """
+        since = self._since
+        return 0.0 if since is None else self._ago(since)
+
+    def _ago(self, moment: float) -> float:
+        return max(self._clock() - moment, 0.0)
+
+    def _tell(self, error: Exception) -> None:
         now = self._clock()
         reason = describe(error)
         if self._since is None:
@@ -88,7 +117,7 @@ class FailureLog:
         Say the last failure again, if it is time.
         """
         if self._last is not None and not self.due():
-            self.failed(self._last)
+            self._tell(self._last)
 
     def worked(self) -> None:
         """

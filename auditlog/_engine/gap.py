@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from auditlog.event import AuditEvent, Outcome, Resource
+from auditlog._engine.own import own_event
+from auditlog.event import Outcome
 
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from auditlog.event import AuditEvent
 
 
 class Gap:
@@ -34,9 +37,9 @@ class Gap:
         """
         The event that stands in their place.
         """
-        return AuditEvent(
-            event_type="AuditLog.Event.Drop",
-            resource=Resource(type="publisher", id=publisher),
+        return own_event(
+            publisher,
+            "AuditLog.Event.Drop",
             outcome=Outcome.FAILURE,
             code="BUFFER_FULL",
             reason="events were dropped because the buffer was full",
@@ -45,10 +48,4 @@ class Gap:
                 "first": self._times[0],
                 "last": self._times[1],
             },
-            # Not those of whoever happens to be here.
-            actor=None,
-            request=None,
-            tenant=None,
-            correlation_id=None,
-            traceparent=None,
         )

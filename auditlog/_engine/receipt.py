@@ -120,6 +120,7 @@ class PendingReceipt:
         "event_id",
         "number",
         "place",
+        "since",
         "urgent",
         "weight",
         "withdrawn",
@@ -135,6 +136,8 @@ class PendingReceipt:
         self.urgent = urgent
         # Its place among all that the buffer took.
         self.number = 0
+        # When it was taken, by the buffer's clock.
+        self.since = 0.0
         self.withdrawn = False
         self.at_sink = False
         # Where it is stored, if not where it belongs.

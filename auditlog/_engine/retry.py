@@ -52,13 +52,16 @@ class Patience:
         failures: Is told of each failure and of the success.
 
         longest: Longest pause, in seconds.
+
+    Attributes:
+        failures: As given.
     """
 
     def __init__(
         self, failures: FailureLog, *, longest: float = LONGEST
     ) -> None:
         self.stopped = False
-        self._failures = failures
+        self.failures = failures
         self.longest = longest
         self._hurried = threading.Event()
 
@@ -75,7 +78,7 @@ class Patience:
             Exception: What the last attempt raised, if stopped.
         """
         result = self.insist(attempt)
-        self._failures.worked()
+        self.failures.worked()
         return result
 
     def insist(self, attempt: Callable[[], T]) -> T:
@@ -105,7 +108,7 @@ class Patience:
         assert state.outcome is not None
         error = state.outcome.exception()
         assert isinstance(error, Exception)
-        self._failures.failed(error)
+        self.failures.failed(error)
 
     def pause(self, seconds: float) -> None:
         """
@@ -114,11 +117,9 @@ class Patience:
         deadline = time.monotonic() + min(seconds, self.longest)
         while not self.stopped:
             left = deadline - time.monotonic()
-            if left <= 0 or self._hurried.wait(
-                min(left, self._failures.due())
-            ):
+            if left <= 0 or self._hurried.wait(min(left, self.failures.due())):
                 break
-            self._failures.repeat()
+            self.failures.repeat()
         self._hurried.clear()
 
     def hurry(self) -> None:

@@ -51,6 +51,9 @@ class Worker:
         encode: What makes an event's body.
 
         after_write: Called after something was stored.
+
+    Attributes:
+        failures: What failed, and since when.
     """
 
     def __init__(
@@ -77,12 +80,12 @@ class Worker:
         self._called = type(sink).__name__
         self._draining = False
         self._logger: logging.Logger = getattr(sink, "logger", log)
-        self._failures = FailureLog(
+        self.failures = FailureLog(
             self._logger,
             who=f"publisher {name!r}",
             waiting=lambda: buffer.events,
         )
-        self._patience = Patience(self._failures)
+        self._patience = Patience(self.failures)
 
     def run(self) -> None:
         """
@@ -159,7 +162,7 @@ class Worker:
         except Exception as exc:
             if not all(receipt.done() for receipt in batch):
                 raise
-            self._failures.failed(exc)
+            self.failures.failed(exc)
 
     def _write(self, batch: list[PendingReceipt], items: Items) -> None:
         """
@@ -189,7 +192,7 @@ class Worker:
                 raise error  # noqa: B904 - it has its cause
             else:
                 self._buffer.store(pending, self._place())
-                self._failures.worked()
+                self.failures.worked()
                 self._after_write()
 
     def _interrupts(self, exc: BaseException) -> bool:
@@ -276,6 +279,7 @@ class Worker:
 
     def _refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
         self._refused[str(receipt.event_id)] = error
+        self.failures.remember(error)
         self._buffer.refuse(receipt, error)
 
     def _tell_refused(self) -> None:

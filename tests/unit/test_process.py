@@ -452,3 +452,121 @@ def test_fork_while_a_thread_imports(broken):
     """
     with noticed(broken):
         run_process(IMPORTING, broken, deadline=60 if broken is None else 8)
+LIFECYCLE = """
+class TypeSink(FileSink):
+    def write(self, records):
+        with open(self.path, "a") as file:
+            for each in records:
+                name = each.event.event_type.rpartition(".")[2]
+                pid = each.event.metadata.get("pid")
+                mine = "" if pid is None else pid == os.getpid()
+                print(f"{os.getpid() == main}:{name}:{mine}", file=file)
+main = os.getpid()
+"""
+
+
+class TestLifecycle:
+    def test_end_of_the_process_is_told(self, run):
+        """
+        A process that ends without close() tells of its end, too.
+        """
+        lines, _ = run(
+            LIFECYCLE
+            + textwrap.dedent(
+                """
+            publisher = AuditLogPublisher(
+                TypeSink(path), lifecycle_events=True
+            )
+            publisher.enqueue(event(1))
+            """
+            )
+        )
+
+        assert ["True:Start:True", "True:C:", "True:Stop:True"] == lines
+
+    def test_child_starts_and_stops_by_itself(self, run):
+        """
+        With its own first event and its own process id; one that publishes
+        nothing says nothing, and the parent goes on as it was.
+        """
+        lines, _ = run(
+            LIFECYCLE
+            + textwrap.dedent(
+                """
+            import warnings
+            warnings.simplefilter("ignore")
+            publisher = AuditLogPublisher(
+                TypeSink(path), lifecycle_events=True
+            )
+            publisher.publish(event(1))
+            for busy in (True, False):
+                child = os.fork()
+                if not child:
+                    if busy:
+                        publisher.publish(event(2))
+                    sys.exit()
+                os.waitpid(child, 0)
+            publisher.publish(event(3))
+            """
+            )
+        )
+
+        assert [
+            "True:Start:True",
+            "True:C:",
+            "False:Start:True",
+            "False:C:",
+            "False:Stop:True",
+            "True:C:",
+            "True:Stop:True",
+        ] == lines
+
+    def test_sink_that_hangs_does_not_keep_the_process(self, run):
+        """
+        With nothing but the end to tell, a process ends at once, whatever
+        its timeout.
+        """
+        lines, err = run(
+            """
+            class Hangs(FileSink):
+                hang = False
+                def write(self, records):
+                    if self.hang:
+                        time.sleep(3600)
+                    super().write(records)
+            sink = Hangs(path)
+            publisher = AuditLogPublisher(
+                sink, lifecycle_events=True, shutdown_timeout=3600
+            )
+            publisher.publish(event(1))
+            sink.hang = True
+            """
+        )
+
+        assert ["default", "1"] == lines
+        assert "" == err
+
+
+def test_child_counts_anew(run):
+    """
+    What the parent stored is the parent's.
+    """
+    lines, _ = run(
+        """
+        import warnings
+        warnings.simplefilter("ignore")
+        publisher = AuditLogPublisher(InMemorySink())
+        publisher.publish(event(1))
+        child = os.fork()
+        if not child:
+            publisher.publish(event(2))
+            publisher.publish(event(3))
+        else:
+            os.waitpid(child, 0)
+        stats = publisher.stats()
+        with open(path, "a") as file:
+            print(stats.accepted, stats.stored, file=file)
+        """
+    )
+
+    assert ["2", "2", "1", "1"] == lines
