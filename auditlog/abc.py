@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from auditlog.status import JournalStatus
+
 
 @attrs.frozen(kw_only=True)
 class Origin:
@@ -374,6 +376,29 @@ class DeadLetterOffice(Protocol):
     def refused_again(self, relay: str, index: int, reason: str, /) -> None:
         """
         Another attempt at the dead letter of that *index* failed.
+        """
+
+
+@runtime_checkable
+class ReportingJournal(Protocol):
+    """
+    A journal that says how it stands.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def status(self, *, relays: Iterable[str] = ()) -> JournalStatus:
+        """
+        What it holds, how far each relay has come, and what is in the way.
+
+        Changes nothing: gives no indexes, acquires no lease. May ask a
+        server or a disk.
+
+        Args:
+            relays: Names of relays to tell of even if they never ran.
+
+        Raises:
+            SinkError: If the journal can't be asked.
         """
 
 

@@ -19,10 +19,16 @@ from auditlog.errors import (
     LeaseLostError,
     PartialWriteError,
 )
+from auditlog.status import (
+    JournalStatus,
+    RelayStatus,
+    oldest,
+    seconds_since,
+)
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from auditlog.abc import DeadLetter
@@ -183,6 +189,38 @@ class InMemorySink:
             delivery.epoch += 1
             delivery.expires_at = time.monotonic() + self._lease_ttl
             return InMemoryLease(delivery, self._lock, self._lease_ttl)
+
+    def status(self, *, relays: Iterable[str] = ()) -> JournalStatus:
+        """
+        What it holds, and how far each relay has come.
+
+        Args:
+            relays: Names of relays to tell of even if they never ran.
+        """
+        with self._lock:
+            ran = {k for k, each in self._deliveries.items() if each.epoch}
+            found = tuple(map(self._relay_status, sorted({*ran, *relays})))
+            return JournalStatus(
+                where="memory",
+                size=len(self._records),
+                oldest_age=oldest(found),
+                relays=found,
+            )
+
+    def _relay_status(self, relay: str) -> RelayStatus:
+        delivery = self._deliveries.get(relay) or _Delivery()
+        position, size = delivery.position, len(self._records)
+        behind = self._records[position : position + 1]
+        first = behind[0].recorded_at if behind else None
+        expires_in = delivery.expires_at - time.monotonic()
+        return RelayStatus(
+            relay=relay,
+            position=position,
+            behind=size - position,
+            oldest_age=None if first is None else seconds_since(first),
+            dead_letters=len(delivery.dead_letters),
+            expires_in=expires_in if expires_in > 0 else None,
+        )
 
     def _delivery(self, relay: str) -> _Delivery:
         return self._deliveries.setdefault(relay, _Delivery())

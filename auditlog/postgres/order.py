@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import time
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
 from auditlog.errors import JournalError, SinkTimeoutError
 
+from .status import holders
+
 
 if TYPE_CHECKING:
     import logging
 
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+
+    from auditlog.status import HeldBack
 
     from .connections import Connection
 
@@ -28,6 +32,10 @@ _LIMIT = 10_000
 _MARKS = 64
 # Seconds between two looks of somebody who waits.
 _PAUSE = 0.01
+# Seconds for which the order is held back until it is asked by whom, and
+# between two such questions: a transaction may be old when it is seen first.
+_ASK_AFTER = 1.0
+_ASK_EVERY = 5.0
 
 _BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -93,7 +101,9 @@ class Order:
 
         logger: Where it is told that a transaction holds the order back.
 
-        warn_after: Seconds until then, and between two warnings.
+        warn_after:
+            Age of the transaction from which on, in seconds, and seconds
+            between two warnings.
     """
 
     def __init__(
@@ -111,7 +121,7 @@ class Order:
         self._warn_after = warn_after
         self._clock = clock
         self._since: float | None = None
-        self._warned = -float("inf")
+        self._asked = self._warned = -float("inf")
 
     @property
     def held_back(self) -> float:
@@ -225,33 +235,33 @@ class Order:
 
     def _watch(self, connection: Connection) -> None:
         """
-        Warn if the same transactions hold the order back for long.
+        Warn if a transaction that holds the order back is open for long.
         """
-        marks = connection.marks
+        marks, now = connection.marks, self._clock()
         self._since = marks[0].at if marks else None
-        if (
-            self.held_back < self._warn_after
-            or self._clock() - self._warned < self._warn_after
+        if now - self._warned < self._warn_after or (
+            self.held_back < self._warn_after and not self._asks(now)
         ):
             return
-        self._warned = self._clock()
-        self._warn(connection, marks[0])
+        self._asked = now
+        found = holders(connection, self._sql, marks[0].writers)
+        # Whose age may not be seen is as old as we know, at least.
+        ages = [self.held_back, *(each.age or 0.0 for each in found)]
+        if max(ages) >= self._warn_after:
+            self._warned = now
+            self._warn(found, max(ages))
 
-    def _warn(self, connection: Connection, mark: Mark) -> None:
-        ages = connection.ask(
-            self._sql["writer_ages"], writers=list(mark.writers)
-        )
-        oldest, names = self.held_back, [name for _, name in ages]
-        if ages and ages[0][0] is not None:
-            oldest = ages[0][0]
-        extra: dict[str, Any] = {
-            "auditlog_held_back": oldest,
-            "auditlog_held_by": names,
-        }
+    def _asks(self, now: float) -> bool:
+        return self.held_back >= _ASK_AFTER and now - self._asked >= _ASK_EVERY
+
+    def _warn(self, found: Sequence[HeldBack], age: float) -> None:
+        names = [each.who for each in found]
+        way_out = found[0].way_out if found else "commit it or roll it back"
         self._logger.warning(
             "the order of audit events is held back by a transaction that "
-            "wrote one and is open for %.0f s (%s); commit it or roll it back",
-            oldest,
+            "wrote one and is open for %.0f s (%s); %s",
+            age,
             ", ".join(names) or "gone by now",
-            extra=extra,
+            way_out,
+            extra={"auditlog_held_back": age, "auditlog_held_by": names},
         )

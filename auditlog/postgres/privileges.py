@@ -100,6 +100,11 @@ PRIVILEGES: Mapping[Part, Sequence[Privilege]] = {
         ),
         _on("SELECT", "entry", "idx event_id"),
         _on("SELECT", "event_json"),  # for people; shows nothing else
+        # How the journal stands, which a relay may see as well.
+        _VERSION,
+        _on("SELECT", "tree", "size last_seq"),
+        _on("SELECT", "delivery", "relay position holder expires_at"),
+        _on("SELECT", "dead_letter", "relay redriven_at"),
     ),
 }
 

@@ -20,13 +20,15 @@ from .order import Order
 from .reader import record
 from .schema import prepare
 from .statements import statements
+from .status import look
 from .transaction import join, join_async
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from auditlog.config import DatabaseConfig
+    from auditlog.status import JournalStatus
 
     from .connections import Connection
 
@@ -206,6 +208,29 @@ class PostgresSink:
         Acquire the lease of *relay*, or None while another holder has it.
         """
         return acquire(self._lend, self._sql, relay=relay, ttl=self._lease_ttl)
+
+    def status(self, *, relays: Iterable[str] = ()) -> JournalStatus:
+        """
+        What it holds, how far each relay has come, and what is in the way.
+
+        Changes nothing. A role that relays or reads may ask; one that only
+        writes may not. How old the transaction of another role is, and what
+        its application is called, is seen by members of that role and of
+        ``pg_read_all_stats`` only.
+
+        Args:
+            relays: Names of relays to tell of even if they never ran.
+
+        Raises:
+            SinkError: As for :meth:`write`.
+        """
+        with self._lend("look at the journal") as connection:
+            return look(
+                connection,
+                self._sql,
+                where=self._connections.where,
+                relays=relays,
+            )
 
     def dead_letters(
         self, relay: str, /, *, after: int = 0, limit: int = 1000

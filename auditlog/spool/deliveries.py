@@ -87,6 +87,20 @@ class Deliveries:
         """
         return max(self._positions.state.relays.values(), default=0)
 
+    def positions(self) -> dict[str, int]:
+        """
+        How far each relay has come that has ever run here.
+        """
+        return dict(self._positions.state.relays)
+
+    def expires_in(self, relay: str) -> float | None:
+        """
+        Seconds until the lease may be taken; None if nobody has it.
+        """
+        holder = self._holders.get(relay)
+        left = 0.0 if holder is None else holder.expires_at - time.monotonic()
+        return left if left > 0 and not self.closed else None
+
     def last(self) -> str:
         """
         Who is behind, as a part of a sentence.

@@ -482,10 +482,17 @@ def _times(records: Sequence[Record]) -> list[int]:
     ]
 
 
+def recorded_at(frame: Frame) -> datetime:
+    """
+    When the event in *frame* was stored.
+    """
+    return _EPOCH + frame.recorded_at * _MICROSECOND
+
+
 def _record(data: bytes, frame: Frame) -> Record:
     return Record(
         event_id=UUID(bytes=frame.event_id),
         body=data[frame.body],
         index=frame.index,
-        recorded_at=_EPOCH + frame.recorded_at * _MICROSECOND,
+        recorded_at=recorded_at(frame),
     )

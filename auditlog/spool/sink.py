@@ -21,12 +21,14 @@ from .adoption import Adoption
 from .directory import is_named_well, take
 from .files import told
 from .spool import Spool
+from .status import status_of
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from auditlog.abc import DeadLetter, Record
+    from auditlog.status import JournalStatus
 
     from .deliveries import SpoolLease
 
@@ -262,6 +264,19 @@ class SpoolSink:
         """
         with self._use("keep a dead letter in") as spool:
             spool.deliveries.refused_again(relay, index, reason)
+
+    def status(self, *, relays: Iterable[str] = ()) -> JournalStatus:
+        """
+        How the folder of this process stands, and each of its relays.
+
+        Args:
+            relays: Names of relays to tell of even if they never ran.
+
+        Raises:
+            SinkError: As for :meth:`write`.
+        """
+        with self._use("look into") as spool:
+            return status_of(spool, relays, self._max_bytes)
 
     def forget(self, relay: str, /) -> None:
         """

@@ -22,7 +22,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from auditlog import codec
-from auditlog.abc import DeadLetter, DeadLetterOffice, Journal, Record, Sink
+from auditlog.abc import (
+    DeadLetter,
+    DeadLetterOffice,
+    Journal,
+    Record,
+    ReportingJournal,
+    Sink,
+)
 from auditlog.errors import (
     DuplicateEventError,
     LeaseLostError,
@@ -437,3 +444,55 @@ class JournalContract(SinkContract):
         assert list(journal.dead_letters("a", after=1)) == list(found[1:])
         assert list(journal.dead_letters("a", limit=1)) == list(found[:1])
         assert list(journal.dead_letters("b")) == []
+
+    def test_status_tells_how_it_stands(self) -> None:
+        """
+        A journal that reports says how much it holds, and of each relay how
+        far it has come and what is dead; of one that never ran, too.
+        """
+        journal = self._journal_of(5)
+        if not isinstance(journal, ReportingJournal):
+            return
+        lease = journal.lease("a")
+        assert lease is not None
+        record = journal.read(0, 2)[1]
+        lease.advance(2, [DeadLetter(record=record, reason="no")])
+
+        found = journal.status(relays=["b", "a"])
+
+        assert (found.size, found.waiting) == (5, 0)
+        ran, never = found.relays
+        assert (ran.relay, ran.position, ran.behind) == ("a", 2, 3)
+        assert (never.relay, never.position, never.behind) == ("b", 0, 5)
+        assert (ran.dead_letters, never.dead_letters) == (1, 0)
+        assert ran.expires_in is not None
+        assert 0 < ran.expires_in <= lease.ttl
+        assert never.expires_in is None
+        assert ran.oldest_age is not None
+        assert found.oldest_age == never.oldest_age is not None
+
+    def test_status_of_what_is_delivered(self) -> None:
+        """
+        When all relays are through nothing is old, and nothing is counted
+        that was given back.
+        """
+        journal = self._journal_of(2)
+        if not isinstance(journal, ReportingJournal):
+            return
+        lease = journal.lease("a")
+        assert lease is not None
+        journal.read(0, 2)
+        lease.advance(2)
+        lease.release()
+
+        found = journal.status()
+
+        (relay,) = found.relays
+        assert (relay.behind, relay.oldest_age, found.oldest_age) == (
+            0,
+            None,
+            None,
+        )
+        assert relay.expires_in is None
+        assert journal.position("b") == 0
+        assert len(journal.status().relays) == 1

@@ -284,7 +284,7 @@ def test_role_of_one_kind(url, make_role, part):
     assert {found[other].state for other in others} == {"skipped"}
     assert {wanting[other].state for other in others} == {"failed"}
     assert wanting[part].state == "ok"
-    assert found["schema"].state == ("skipped" if part == "reader" else "ok")
+    assert found["schema"].state == "ok"
     assert found["tables"].state == "ok"
 
 

@@ -13,8 +13,9 @@ import psycopg
 import pytest
 
 from auditlog.errors import JournalError, SinkTimeoutError
-from auditlog.postgres import PostgresSink
+from auditlog.postgres import PostgresSink, order
 from auditlog.postgres.connections import Connection
+from auditlog.testing.clock import FakeClock
 from tests.postgres_tools import (
     NaiveReader,
     execute,
@@ -329,6 +330,93 @@ def test_warning_tells_who_holds_back(sink, database_url, caplog):
     assert sink.held_back == 0
 
 
+class TestAlarm:
+    """
+    A clock of ours, so that nobody waits for half a minute.
+    """
+
+    @pytest.fixture(autouse=True)
+    def _clock(self, sink):
+        self.clock = sink._order._clock = FakeClock()
+
+    def look(self, sink, after=0.0):
+        self.clock.advance(after)
+        sink.read(0, 1)
+
+    def test_comes_after_30_s_and_every_30_s(self, sink, database_url, caplog):
+        """
+        By default, and not more often, however often somebody looks.
+        """
+        with opened(database_url, INSERT):
+            self.look(sink)
+            counts = []
+            for after in (29.9, 0.1, 1, 28.9, 0.1, 29, 1):
+                self.look(sink, after)
+                counts.append(len(caplog.records))
+
+        assert [0, 1, 1, 1, 2, 2, 3] == counts
+
+    def test_comes_at_once_if_the_transaction_is_old_already(
+        self, sink, database_url, caplog, monkeypatch
+    ):
+        """
+        Who begins to look late doesn't wait as long again: the age is that
+        of the transaction, as the server knows it.
+        """
+        sink._order._warn_after = 0.3
+        monkeypatch.setattr(order, "_ASK_AFTER", 0.01)
+        with opened(database_url, INSERT) as slow:
+            until(
+                lambda: slow.execute(
+                    "SELECT clock_timestamp() - xact_start > '0.3 s' "
+                    "FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+                ).fetchone()[0]
+            )
+            self.look(sink)
+            assert [] == caplog.records
+            self.look(sink, 0.02)
+
+        (record,) = caplog.records
+        assert record.auditlog_held_back > 0.3
+
+    def test_writers_that_are_quick_are_not_asked_for(
+        self, sink, database_url, monkeypatch
+    ):
+        """
+        A look costs as much as before while transactions last for less than
+        a second, and then asks every 5 s who it is.
+        """
+        asked = []
+        monkeypatch.setattr(
+            order, "holders", lambda *args: asked.append(args) or []
+        )
+        counts = []
+        with opened(database_url, INSERT):
+            for after in (0, 0.9, 0.2, 1, 3.5, 0.6, 4):
+                self.look(sink, after)
+                counts.append(len(asked))
+
+        assert [0, 0, 1, 1, 1, 2, 2] == counts
+
+    def test_says_what_to_do(self, sink, database_url, caplog):
+        """
+        Which backend, of which application, and how to end it.
+        """
+        url = f"{database_url}?application_name=nightly"
+        with opened(url, INSERT) as slow:
+            self.look(sink)
+            self.look(sink, 31)
+            pid = slow.info.backend_pid
+
+        (record,) = caplog.records
+        text = record.getMessage()
+        assert f"for 31 s (backend {pid} of 'nightly')" in text
+        assert text.endswith(
+            "; commit it or roll it back, or SELECT "
+            f"pg_terminate_backend({pid})"
+        )
+
+
 def test_warning_tells_of_a_prepared_transaction(sink, database_url, caplog):
     """
     It has no backend, but a name to end it by.
@@ -346,6 +434,7 @@ def test_warning_tells_of_a_prepared_transaction(sink, database_url, caplog):
 
     (record,) = caplog.records
     assert [f"prepared transaction {name}"] == record.auditlog_held_by
+    assert record.getMessage().endswith(f": ROLLBACK PREPARED '{name}'")
 
 
 def test_sequence_restored_without_its_table_is_refused(sink, database_url):

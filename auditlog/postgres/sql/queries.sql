@@ -80,12 +80,12 @@ SELECT virtualtransaction
    AND database = (SELECT oid FROM pg_database
                     WHERE datname = current_database())
 
--- writer_ages --
--- Whose age may not be seen by this role has none.
+-- held_back --
+-- The same, or some of them, the oldest first. Whose age and application may
+-- not be seen by this role has none.
 SELECT extract(epoch FROM clock_timestamp()
                - coalesce(activity.xact_start, prepared.prepared))::float8,
-       coalesce('backend ' || locks.pid,
-                'prepared transaction ' || prepared.gid, 'unknown')
+       locks.pid, nullif(activity.application_name, ''), prepared.gid
   FROM pg_locks AS locks
   LEFT JOIN pg_stat_activity AS activity ON activity.pid = locks.pid
   LEFT JOIN pg_locks AS own
@@ -95,8 +95,50 @@ SELECT extract(epoch FROM clock_timestamp()
     ON locks.pid IS NULL AND prepared.transaction = own.transactionid
  WHERE locks.locktype = 'relation' AND locks.mode = 'RowExclusiveLock'
    AND locks.granted AND locks.relation = '{schema}.event'::regclass
-   AND locks.virtualtransaction = ANY (%(writers)s)
+   AND locks.database = (SELECT oid FROM pg_database
+                          WHERE datname = current_database())
+   AND (locks.virtualtransaction = ANY (%(writers)s::text[])
+        OR %(writers)s::text[] IS NULL)
  ORDER BY 1 DESC NULLS LAST
+
+-- status --
+-- One statement, so that all of it was so at one moment. One row for each
+-- relay, or one alone; a relay that never ran is at 0. Before version 17 an
+-- infinite time can't be subtracted from.
+WITH journal AS (
+    SELECT tree.size, fresh.waiting, fresh.age
+      FROM {schema}.tree, LATERAL (
+        SELECT count(*) AS waiting,
+               extract(epoch FROM clock_timestamp() - min(recorded_at))::float8
+               AS age
+          FROM {schema}.event
+         WHERE seq > tree.last_seq) AS fresh
+), known AS (
+    SELECT relay FROM {schema}.delivery
+     UNION
+    SELECT unnest(%(relays)s::text[])
+), relays AS (
+    SELECT relay, coalesce(position, 0) AS position, holder,
+           CASE WHEN isfinite(expires_at) THEN
+           extract(epoch FROM expires_at - clock_timestamp())::float8
+           END AS expires_in
+      FROM known LEFT JOIN {schema}.delivery USING (relay)
+)
+SELECT journal.size, journal.waiting, journal.age, relay, position,
+       greatest(journal.size + journal.waiting - position, 0),
+       coalesce((
+           SELECT extract(epoch FROM clock_timestamp()
+                          - event.recorded_at)::float8
+             FROM {schema}.entry JOIN {schema}.event ON event.id = event_id
+            WHERE idx > position
+            ORDER BY idx LIMIT 1), journal.age),
+       (SELECT count(*)
+          FROM {schema}.dead_letter
+         WHERE dead_letter.relay = relays.relay AND redriven_at IS NULL),
+       CASE WHEN expires_in > 0 THEN holder END,
+       CASE WHEN expires_in > 0 THEN expires_in END
+  FROM journal LEFT JOIN relays ON true
+ ORDER BY relay
 
 -- lock_tree --
 SELECT size, last_seq FROM {schema}.tree FOR UPDATE SKIP LOCKED
