@@ -146,6 +146,34 @@ def doctor(file: str | None, *, as_json: bool) -> None:
 @auditlog.command()
 @_file
 @_json
+@click.option(
+    "--max-lag",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Longest that an event may be undelivered, in seconds.",
+)
+def status(file: str | None, *, as_json: bool, max_lag: float) -> None:
+    """
+    Tell how the journal stands: relays, dead letters, what is in the way.
+
+    Changes nothing; of a spool it only reads the files. Exits with 1 if
+    something needs attention, and says what to do.
+    """
+    from auditlog.cli import settings, status  # noqa: PLC0415
+
+    with _hushed(), _telling():
+        seen = status.see(settings.loaded(file, os.environ).config, max_lag)
+    if as_json:
+        click.echo(status.as_json(seen))
+        _exit_by(seen.findings)
+    else:
+        _print_findings(seen.findings, as_json=False)
+
+
+@auditlog.command()
+@_file
+@_json
 def clusters(file: str | None, *, as_json: bool) -> None:
     """
     List the Kafka clusters, and why one can't be used.
@@ -413,6 +441,12 @@ def _print_findings(
         Console().print(findings.as_table(found, what))
         if rows is None:
             click.echo(findings.summary(found))
+    _exit_by(found)
+
+
+def _exit_by(found: Sequence[Finding]) -> None:
+    from auditlog.cli import findings  # noqa: PLC0415
+
     if not findings.is_well(found):
         sys.exit(FAILED)
 
