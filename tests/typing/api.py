@@ -49,11 +49,14 @@ from auditlog.abc import (
     Journal,
     Lease,
     Reader,
+    ReportingJournal,
     Sink,
     Skipped,
     select,
 )
 from auditlog.exporters import read_csv
+from auditlog.stats import PublisherStats, RelayStats
+from auditlog.status import HeldBack, JournalStatus, RelayStatus
 
 
 # Events: what is converted takes what people write.
@@ -116,6 +119,18 @@ for journal in journals:
     assert_type(journal.size(timeout=1.0), int)
     assert_type(journal.lease("x"), Lease | None)
 
+reporting: list[ReportingJournal] = [
+    InMemorySink(),
+    PostgresSink("x"),
+    SpoolSink("x"),
+]
+for each in reporting:
+    status = each.status(relays=["x"])
+    assert_type(status, JournalStatus)
+    assert_type(status.relays, tuple[RelayStatus, ...])
+    assert_type(status.held_back, HeldBack | None)
+    assert_type(status.oldest_age, float | None)
+
 
 # Publishing
 
@@ -135,6 +150,9 @@ with AuditLogPublisher.from_config(
     assert_type(publisher.publish(event, timeout=1), Receipt)
     assert_type(publisher.enqueue(event), PendingReceipt)
     assert_type(publisher.relays, dict[str, Relay])
+    assert_type(publisher.stats(), PublisherStats)
+    assert_type(publisher.stats().relays, tuple[RelayStats, ...])
+    assert_type(publisher.stats().last_error, str | None)
 
 
 AuditLogPublisher(PrintSink(), fallback=SpoolSink("spool"))
