@@ -452,6 +452,8 @@ def test_fork_while_a_thread_imports(broken):
     """
     with noticed(broken):
         run_process(IMPORTING, broken, deadline=60 if broken is None else 8)
+
+
 LIFECYCLE = """
 class TypeSink(FileSink):
     def write(self, records):
