@@ -126,6 +126,19 @@ class Fallback:
         """
         return self.journal.size() - self.journal.position(RELAY)
 
+    @property
+    def kept(self) -> int:
+        """
+        As *waiting*, from memory: 0 before this process has put one there,
+        and whenever the journal can't be asked.
+        """
+        if not self._kept:
+            return 0
+        try:
+            return self.waiting
+        except AuditLogError:
+            return 0
+
     def _holds(self) -> bool:
         """
         Whether the journal holds anything that comes before what is next.

@@ -397,7 +397,8 @@ class AuditLogPublisher:
         """
         failures = self._worker and self._worker.failures
         text, age = failures.last_error() if failures else (None, None)
-        relays = tuple(relay.stats() for relay in self.relays.values())
+        relays = tuple(relay.stats() for relay in self._all_relays())
+        fallback = self._fallback
         held_back = getattr(self.sink, "held_back", 0.0)
         return PublisherStats(
             name=self.name,
@@ -406,6 +407,7 @@ class AuditLogPublisher:
             last_error_age=age,
             # Only who reads the order sees it go on.
             held_back=held_back if any(r.holding for r in relays) else 0.0,
+            kept=fallback.kept if fallback is not None else 0,
             relays=relays,
             **self._buffer.counts()._asdict(),
         )

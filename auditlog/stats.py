@@ -111,7 +111,13 @@ class PublisherStats:
             events, as a relay of this process has last seen it; 0 if none
             does, or no relay holds its lease here.
 
-        relays: The publisher's relays.
+        kept:
+            Events that wait in the *fallback*, from the moment at which this
+            process has put one there; they count as *stored*.
+
+        relays:
+            The publisher's relays; the one named ``fallback`` moves what is
+            kept there to the sink.
 
     .. versionadded:: 0.1.0
     """
@@ -130,4 +136,5 @@ class PublisherStats:
     last_error: str | None = None
     last_error_age: float | None = None
     held_back: float = 0.0
+    kept: int = 0
     relays: tuple[RelayStats, ...] = ()

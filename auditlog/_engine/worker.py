@@ -77,7 +77,7 @@ class Worker:
         self._batch_bytes = batch_bytes
         self._after_write = after_write
         self._refused: dict[str, SinkError] = {}
-        self._called = type(sink).__name__
+        self._called = buffer.sink
         self._draining = False
         self._logger: logging.Logger = getattr(sink, "logger", log)
         self.failures = FailureLog(

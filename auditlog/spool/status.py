@@ -20,9 +20,10 @@ from auditlog.status import (
 from . import lock, positions, quarantine
 from .files import told
 from .frame import Frame, scan
-from .letters import Letters
+from .header import HEADER
 from .log import recorded_at
-from .segment import HEADER, check_versions, find
+from .segment import find
+from .view import View
 
 
 if TYPE_CHECKING:
@@ -145,43 +146,33 @@ def _look(
 def _seen(
     folder: Path, relays: list[str], max_bytes: int | None
 ) -> JournalStatus:
-    check_versions(folder)
+    view = View(folder, lock.holder(folder))
+    view.check_version()
     # First: positions only grow, so that nobody seems to be ahead.
-    state = positions.peek(folder)
-    dead = Counter(name for name, _ in Letters(folder).read(state.letters))
+    known = view.relays
+    dead = Counter(each.note.relay for each in view.letters())
     segments = find(folder)
-    size = _last(segments, default=max(state.relays.values(), default=0))
+    size = view.last(default=max(known.values(), default=0))
     found = tuple(
         _relay(
             name,
-            position := state.relays.get(name, 0),
+            position := known.get(name, 0),
             size,
             _first_in(segments, position),
             dead=dead[name],
         )
-        for name in sorted({*state.relays, *relays})
+        for name in sorted({*known, *relays})
     )
     return JournalStatus(
         where=str(folder),
         size=size,
         oldest_age=oldest(found),
         relays=found,
-        stored_bytes=sum(each.stat().st_size for _, each in segments),
+        stored_bytes=view.used,
         max_bytes=max_bytes,
-        lost=quarantine.lost(folder),
-        process=_process(folder),
+        lost=view.lost,
+        process=_number(view.process),
     )
-
-
-def _last(segments: list[tuple[int, Path]], default: int) -> int:
-    """
-    The highest index: that of the last whole event in the last file.
-    """
-    if not segments:
-        return default
-    first, path = segments[-1]
-    indexes = (each.index for each in _frames(path, first))
-    return max(indexes, default=first - 1)
 
 
 def _first_in(
@@ -205,6 +196,5 @@ def _frames(path: Path, first: int) -> Iterator[Frame]:
     return (each for each in found if isinstance(each, Frame))
 
 
-def _process(folder: Path) -> int | None:
-    said = lock.holder(folder)
-    return int(said) if said.isdecimal() else None
+def _number(process: str | None) -> int | None:
+    return int(process) if process and process.isdecimal() else None

@@ -69,7 +69,7 @@ class View:
         """
         How many events there are that not all relays have passed.
         """
-        return max(self._last() - min(self.relays.values(), default=0), 0)
+        return max(self.last() - min(self.relays.values(), default=0), 0)
 
     @property
     def lost(self) -> int:
@@ -107,13 +107,14 @@ class View:
         letters.learn(positions.peek(self.folder).letters)
         return letters
 
-    def _last(self) -> int:
+    def last(self, default: int = 0) -> int:
         """
-        The highest index, or a lower one if the end is torn.
+        The highest index, or a lower one if the end is torn; *default* if
+        there are no files.
         """
         found = find(self.folder)
         if not found:
-            return 0
+            return default
         first, path = found[-1]
         parts = scan(path.read_bytes(), HEADER, first - 1)
         whole = (each.index for each in parts if isinstance(each, Frame))

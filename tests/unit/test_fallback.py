@@ -307,6 +307,24 @@ class TestTrouble:
         )
         assert "FaultySink has all events again" == end
 
+    def test_stats_count_what_is_kept(self, make_publisher, sink):
+        """
+        It is stored, and waits; the relay that moves it says why.
+        """
+        publisher = make_publisher()
+        publisher.publish(make_event(0))
+        sink.refuse(away)
+        publisher.publish(make_event(1))
+        publisher.publish(make_event(2))
+        (relay,) = publisher.stats().relays
+        wait_until(lambda: publisher.stats().relays[0].last_error)
+
+        assert "fallback" == relay.name
+        assert 2 == publisher.stats().kept
+        assert 3 == publisher.stats().stored
+        come_back(sink, publisher)
+        assert 0 == publisher.stats().kept
+
     def test_close_leaves_what_cannot_be_moved(
         self, make_publisher, sink, spool
     ):
