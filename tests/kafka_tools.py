@@ -13,6 +13,7 @@ import attrs
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import TopicPartition as Place
+from kafka.admin import ConfigResource
 
 from auditlog import AuditEvent, Resource
 from auditlog.config import ClusterConfig
@@ -80,6 +81,15 @@ def admin(address):
         yield client
     finally:
         client.close()
+
+
+def let_in(address, topic):
+    """
+    Let the topic take larger messages.
+    """
+    with admin(address) as client:
+        config = {"max.message.bytes": "1000000"}
+        client.alter_configs([ConfigResource("topic", topic, config)])
 
 
 def create(address, topic, *, partitions=1, replicas=1, **config):

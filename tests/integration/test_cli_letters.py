@@ -10,16 +10,15 @@ import os
 import pytest
 
 from click.testing import CliRunner
-from kafka.admin import ConfigResource
 
 from auditlog import AuditLogConfig, AuditLogPublisher, KafkaReader
 from auditlog.cli.commands import auditlog
 from tests.fix_pages import is_setting
 from tests.kafka_tools import (
     CLUSTER,
-    admin,
     consume,
     create,
+    let_in,
     make_event,
     noise,
 )
@@ -69,12 +68,6 @@ def events(variables, bootstrap_servers, topic):
             publisher.publish(event)
         publisher.wait_delivered(60)
     return events
-
-
-def let_in(address, topic):
-    with admin(address) as client:
-        config = {"max.message.bytes": "1000000"}
-        client.alter_configs([ConfigResource("topic", topic, config)])
 
 
 def test_listed_and_sent_again(

@@ -16,7 +16,9 @@ from hashlib import sha256
 
 import pytest
 
-from auditlog.errors import SinkSetupError, SinkUnavailableError
+from auditlog import AuditLogPublisher
+from auditlog.abc import DeadLetter
+from auditlog.errors import SinkError, SinkSetupError, SinkUnavailableError
 from auditlog.spool import SpoolSink
 from tests.spool_tools import all_of, bodies, make_records
 
@@ -143,6 +145,88 @@ def test_full_disk_stores_whole_batches_and_goes_on(small_disk):
     again = SpoolSink(small_disk / "spool")
     assert bodies(stored[half:]) == bodies(again.read(half, 10_000))
     assert half == again.position("topic")
+    assert 0 == again.lost
+    again.close()
+
+
+def test_publisher_on_a_disk_that_fills_up(small_disk, caplog):
+    """
+    It warns at 50 and at 80 %, refuses whoever waits at 100, keeps what was
+    enqueued, and goes on by itself; no acknowledged event is torn or lost.
+    """
+    sink = SpoolSink(
+        small_disk / "spool", max_bytes=512 * 1024, segment_bytes=32 * 1024
+    )
+    acknowledged = []
+    with AuditLogPublisher(sink) as publisher:
+        refused = None
+        while refused is None:
+            events = [record.event for record in make_records(20)]
+            receipts = [publisher.enqueue(each) for each in events]
+            try:
+                publisher.publish(last := make_records(1)[0].event, timeout=1)
+            except SinkError as exc:
+                refused = exc
+            else:
+                acknowledged += [*events, last]
+        steps = [
+            int(line.partition(" is ")[2].split()[0]) // 10 * 10
+            for line in caplog.messages
+            if line.endswith("because no relay reads it")
+        ]
+        stored = {record.event_id for record in all_of(sink)}
+        assert {each.event_id for each in acknowledged} <= stored
+        assert not all(receipt.done() for receipt in receipts)
+
+        lease = sink.lease("topic")
+        lease.advance(sink.size())
+        publisher.flush(timeout=30)
+
+    assert [50, 80] == steps
+    for receipt in receipts:
+        receipt.result(0)
+    sink = SpoolSink(small_disk / "spool")
+    left = {r.event_id for r in sink.read(sink.position("topic"), 10_000)}
+    assert {each.event_id for each in events} <= stored | left
+    assert 0 == sink.lost
+    sink.close()
+
+
+def test_spool_on_a_disk_that_others_fill(small_disk):
+    """
+    Without room for a byte: what was acknowledged is read, by a new process
+    too, relays get on and dead letters are refused again or delivered, as
+    far as their notes find room; it goes on when space returns.
+    """
+    blocker = small_disk / "blocker"
+    sink = SpoolSink(small_disk / "spool", name="one", segment_bytes=4096)
+    for _ in range(8):
+        sink.write(make_records(5))
+    stored = all_of(sink)
+    lease = sink.lease("topic")
+    letter = DeadLetter(record=stored[0], reason="no")
+    lease.advance(1, [letter])
+    with contextlib.suppress(OSError), blocker.open("wb", 0) as file:
+        while True:
+            file.write(bytes(512))
+
+    batch = make_records(60)
+    with pytest.raises(SinkUnavailableError, match="disk is full"):
+        sink.write(batch)
+    sink.close()
+    again = SpoolSink(small_disk / "spool", name="one", segment_bytes=4096)
+    assert stored == again.read(0, 99)
+    with pytest.raises(SinkUnavailableError, match="disk is full"):
+        again.refused_again("topic", 1, "no " * 4096)
+    assert ["no"] == [each.reason for each in again.dead_letters("topic")]
+    again.lease("topic").advance(30)
+    assert 30 == again.position("topic")
+    blocker.unlink()
+    again.write(batch)
+    again.redriven("topic", 1)
+
+    assert bodies(batch) == bodies(again.read(40, 99))
+    assert [] == again.dead_letters("topic")
     assert 0 == again.lost
     again.close()
 

@@ -37,7 +37,7 @@ def run(tmp_path):
 
 @pytest.mark.parametrize(
     ("contest", "number"),
-    [("import", 3), ("memory", 3), ("codec", 5), ("spool", 1)],
+    [("import", 3), ("memory", 3), ("codec", 5), ("spool", 2)],
 )
 def test_contest_runs_and_loses_nothing(run, contest, number):
     """

@@ -13,7 +13,7 @@ import pytest
 
 from auditlog.abc import DeadLetter
 from auditlog.errors import SinkSetupError
-from auditlog.spool import SpoolSink, lock, positions, segment
+from auditlog.spool import SpoolSink, header, lock, positions, segment
 from auditlog.spool.status import _first_in as first_in
 from auditlog.spool.status import look
 from auditlog.testing.contracts import make_record
@@ -259,7 +259,7 @@ def test_file_that_goes_away_while_it_is_looked_at(sink, path, monkeypatch):
     monkeypatch.setattr(positions, "peek", peek)
 
     assert 5 == look(path)[0].size
-    assert 2 == len(calls)
+    assert {sink.folder} == {*calls}
 
 
 def test_damage_is_told(sink, path):
@@ -291,7 +291,7 @@ def test_newer_version_is_refused(sink, path, monkeypatch):
     Nobody guesses what it says.
     """
     sink.write([make_record()])
-    monkeypatch.setattr(segment, "VERSION", 0)
+    monkeypatch.setattr(header, "VERSION", 0)
 
     with pytest.raises(SinkSetupError, match="version"):
         look(path)

@@ -229,7 +229,7 @@ def test_last_error_is_one_line_without_content(publisher, sink):
     publisher.enqueue(make_event())
     publisher.flush()
 
-    assert ("ValueError", "away for long") == (
+    assert ("FaultySink raised ValueError", "away for long") == (
         foreign,
         publisher.stats().last_error,
     )
