@@ -58,9 +58,9 @@ def inspect_spool(
     A folder that somebody has can be looked at as well.
 
     Args:
-        path: As for :class:`SpoolSink`.
+        path: As for :class:`auditlog.SpoolSink`.
 
-        max_bytes: As for :class:`SpoolSink`.
+        max_bytes: As for :class:`auditlog.SpoolSink`.
 
     Returns:
         Findings about ``spool.folder``, ``spool.disk``, ``spool.version``,
