@@ -4,8 +4,7 @@ What a relay could not deliver, and another try at it.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from itertools import product
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import attrs
 from auditlog import wiring
 from auditlog.abc import DeadLetterOffice
 from auditlog.errors import ConfigError, DecodingError
+from auditlog.fallback import RELAY
 from auditlog.redrive import Redriven, redrive
 from auditlog.spool import SpoolSink
 from auditlog.spool.held import holding
@@ -21,7 +21,13 @@ from auditlog.spool.view import look
 
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import (
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from auditlog.abc import DeadLetter, Sink
     from auditlog.config import AuditLogConfig
@@ -59,11 +65,11 @@ def letters(config: AuditLogConfig) -> list[LetterRow]:
 
         SinkError: If the database or the spool can't be used.
     """
-    wires = _wires(config)
     return [
         _row(name, each)
-        for office in _seen(wires.sink, config)
-        for name in wires.relays
+        for journal, relays in _journals(config)
+        for office in _seen(journal, config)
+        for name in relays
         for each in _all(office, name)
     ]
 
@@ -79,13 +85,17 @@ def retry(config: AuditLogConfig, indexes: Collection[int]) -> Redriven:
             If the database, the spool or the topic can't be used; a spool
             not while another process has a folder with dead letters.
     """
-    wires = _wires(config)
-    with _held(wires, config) as offices:
-        _check(indexes, offices, wires.relays)
+    with ExitStack() as stack:
+        ways = [
+            (office, name, sink)
+            for journal, relays in _journals(config)
+            for office in stack.enter_context(_held(journal, relays, config))
+            for name, sink in relays.items()
+        ]
+        _check(indexes, ways)
         found = [
             redrive(office, sink, relay=name, indexes=indexes or None)
-            for office in offices
-            for name, sink in wires.relays.items()
+            for office, name, sink in ways
         ]
     return Redriven(
         sum(each.delivered for each in found),
@@ -95,12 +105,11 @@ def retry(config: AuditLogConfig, indexes: Collection[int]) -> Redriven:
 
 def _check(
     indexes: Collection[int],
-    offices: Iterable[DeadLetterOffice],
-    relays: Iterable[str],
+    ways: Iterable[tuple[DeadLetterOffice, str, Sink]],
 ) -> None:
     known = {
         each.record.index
-        for office, name in product(offices, relays)
+        for office, name, _ in ways
         for each in _all(office, name)
     }
     unknown = sorted(set(indexes) - known)
@@ -110,13 +119,23 @@ def _check(
         )
 
 
-def _wires(config: AuditLogConfig) -> wiring.Wires:
+def _journals(
+    config: AuditLogConfig,
+) -> list[tuple[Sink, Mapping[str, Sink]]]:
+    """
+    What keeps dead letters, and the relays that read it, with their sinks.
+    """
     wires = wiring.wire(config, sinks={}, clusters=None)
-    if not wires.relays:
+    found: list[tuple[Sink, Mapping[str, Sink]]] = []
+    if wires.relays:
+        found.append((wires.sink, wires.relays))
+    if wires.fallback is not None:
+        found.append((wires.fallback, {RELAY: wires.sink}))
+    if not found:
         raise ConfigError(
             ["nothing is relayed, so there are no dead letters; see relay run"]
         )
-    return wires
+    return found
 
 
 def _seen(
@@ -135,15 +154,15 @@ def _seen(
 
 @contextmanager
 def _held(
-    wires: wiring.Wires, config: AuditLogConfig
+    journal: Sink, relays: Mapping[str, Sink], config: AuditLogConfig
 ) -> Iterator[Sequence[DeadLetterOffice]]:
     """
     Where letters are, to send them; of a spool that is all its folders.
     """
-    if not isinstance(wires.sink, SpoolSink):
-        yield [_office(wires.sink)]
+    if not isinstance(journal, SpoolSink):
+        yield [_office(journal)]
         return
-    with holding(_folder(config), wires.relays) as offices:
+    with holding(_folder(config), relays) as offices:
         yield offices
 
 

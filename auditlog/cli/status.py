@@ -14,7 +14,9 @@ import attrs
 from auditlog import wiring
 from auditlog.abc import ReportingJournal
 from auditlog.errors import ConfigError, SinkError
+from auditlog.fallback import RELAY
 from auditlog.findings import Finding
+from auditlog.spool import SpoolSink
 from auditlog.spool.status import look
 
 
@@ -68,27 +70,38 @@ def see(config: AuditLogConfig, max_lag: float) -> Seen:
         database = attrs.evolve(config.database, create_schema=False)
         config = attrs.evolve(config, database=database)
     wires = wiring.wire(config, sinks={}, clusters=None)
-    relays = [*wires.relays]
     try:
-        journals = _journals(config, wires.sink, relays)
+        journals = _journals(config, wires)
     except SinkError as exc:
         return Seen([], [Finding.of_error("journal", exc, _SEE_DOCTOR)])
     if not journals:
         return Seen([], [_nothing_yet(config)])
-    judge = Judge(relays, max_lag)
+    judge = Judge([*wires.relays, RELAY], max_lag)
     return Seen(journals, [one for each in journals for one in judge(each)])
 
 
 def _journals(
-    config: AuditLogConfig, sink: object, relays: list[str]
+    config: AuditLogConfig, wires: wiring.Wires
 ) -> list[JournalStatus]:
-    if config.spool is not None:
-        # Its folders belong to the processes that write: only look.
-        path, most = Path(config.spool.path), config.spool.max_bytes
-        return look(path, relays=relays, max_bytes=most)
-    if isinstance(sink, ReportingJournal):
-        return [sink.status(relays=relays)]
-    raise ConfigError([_NO_JOURNAL])
+    found: list[JournalStatus] = []
+    if isinstance(wires.sink, SpoolSink):
+        return _spool(config, [*wires.relays])
+    if isinstance(wires.sink, ReportingJournal):
+        found.append(wires.sink.status(relays=[*wires.relays]))
+    if wires.fallback is not None:
+        found += _spool(config, [RELAY])
+    elif not found:
+        raise ConfigError([_NO_JOURNAL])
+    return found
+
+
+def _spool(config: AuditLogConfig, relays: list[str]) -> list[JournalStatus]:
+    """
+    Its folders, which belong to the processes that write: only look.
+    """
+    assert config.spool is not None
+    path, most = Path(config.spool.path), config.spool.max_bytes
+    return look(path, relays=relays, max_bytes=most)
 
 
 def _nothing_yet(config: AuditLogConfig) -> Finding:
