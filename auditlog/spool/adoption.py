@@ -82,6 +82,8 @@ class Adoption:
             self._take(page)
             after, count = page[-1].index or 0, count + len(page)
         self._own.deliveries.inherit(other.deliveries.letters())
+        # Or those that _remove() had no time for would tell of a loss.
+        other.deliveries.trimming(other.log.last)
         other.close()
         quarantine.move(self._own.folder, folder)
         _remove(folder)

@@ -44,7 +44,8 @@ METHODS = (
 
 # Through these others do it: they are named with who called them.
 _HELPERS = re.compile(
-    r"spool\.files\.|postgres\.connections\.|.*\._change(_letter)?$"
+    r"spool\.files\.|spool\.deliveries\.Deliveries\._keep$|"
+    r"postgres\.connections\.|.*\._change(_letter)?$"
 )
 _WRITES = re.compile(rb"\b(INSERT|UPDATE|DELETE|CREATE)\b")
 

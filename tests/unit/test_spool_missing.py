@@ -4,7 +4,9 @@ Files of a spool that somebody has deleted.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 
 import pytest
 
@@ -171,3 +173,34 @@ def test_lost_positions_accuse_nobody(sink, make, caplog):
         assert 0 == again.lost
         again.close()
     assert "is missing" not in caplog.text
+
+
+def test_takeover_that_was_cut_short_is_no_loss(tmp_path, monkeypatch):
+    """
+    The files of a folder that was being removed are somewhere else.
+    """
+    monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+    other = SpoolSink(tmp_path, segment_bytes=4096)
+    for _ in range(12):
+        other.write(make_records(5))
+    stored, count = all_of(other), len(segments(other))
+    folder = other.folder
+    sink = SpoolSink(tmp_path)
+    sink.write(own := make_records(1))
+    other.close()
+    real = os.unlink
+
+    def unlink(path, **options):
+        if folder in path.parents and len([*folder.glob("*.log")]) < count:
+            raise OSError(errno.EIO, "broken")
+        real(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        all_of(sink)
+        assert count - 1 == len([*folder.glob("*.log")])
+
+    assert bodies(own + stored) == bodies(all_of(sink))
+    assert [sink.folder] == [*tmp_path.iterdir()]
+    assert 0 == sink.lost
+    sink.close()
