@@ -965,6 +965,23 @@ class TestShape:
                 == repr(publisher)
             )
 
+    def test_repr_of_a_receipt_has_its_state(self, publisher, sink):
+        """
+        Which event it is, and what became of it.
+        """
+        sink.stall()
+        pending = publisher.enqueue(event := make_event())
+        expected = f"<PendingReceipt {event.event_id} "
+        assert f"{expected}pending>" == repr(pending)
+        sink.flow()
+        pending.result(timeout=10)
+        sink.refuse(lambda _: EventRefusedError("no"))
+        refused = publisher.enqueue(make_event())
+
+        assert isinstance(refused.exception(timeout=10), EventRefusedError)
+        assert f"{expected}stored>" == repr(pending)
+        assert repr(refused).endswith(" EventRefusedError>")
+
     def test_sink_can_be_a_class_with_write(self, capsys):
         """
         A custom sink, whole.

@@ -16,6 +16,8 @@ from auditlog.errors import (
     EventRefusedError,
     PartialWriteError,
     SinkSetupError,
+    SinkTimeoutError,
+    SinkUnavailableError,
 )
 from auditlog.memory import InMemorySink
 from auditlog.publisher import AuditLogPublisher
@@ -343,6 +345,125 @@ class TestTrouble:
         wait_until(lambda: journal.position("topic") == 4)
 
         assert 4 == len(target.records)
+
+
+class Naps:
+    """
+    Stands in for what a relay waits for: keeps how long, and never waits.
+    """
+
+    def __init__(self, woken):
+        self.seconds = []
+        self._woken = woken
+
+    def wait(self, seconds):
+        self.seconds.append(seconds)
+        return len(self.seconds) in self._woken
+
+    def set(self):
+        pass
+
+    def clear(self):
+        pass
+
+
+class TestPauses:
+    def test_idle_relay_looks_ever_more_rarely(self, journal, relay):
+        """
+        From every 50 ms to every second, and at once after news.
+        """
+        naps = relay._news = Naps(woken={8})
+        relay._lease = lease = journal.lease("topic")
+        looks = []
+
+        def read(after, limit):
+            looks.append(after)
+            if len(looks) == 11:
+                relay._ended.set()
+            return []
+
+        journal.read = read
+        relay._ship(lease)
+
+        rising = [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+        assert [*rising, 0.05, 0.1, 0.2] == naps.seconds
+
+    def test_busy_relay_does_not_pause(self, journal, target, relay):
+        """
+        While there is something to read, it reads on; then it begins with
+        short pauses again.
+        """
+        naps = relay._news = Naps(woken=())
+        fill(journal, 25)
+        relay._lease = lease = journal.lease("topic")
+        pages = [journal.read(0, 0), journal.read(0, 10), journal.read(10, 10)]
+        pages += [[], []]
+
+        def read(after, limit):
+            if len(pages) == 1:
+                relay._ended.set()
+            return pages.pop(0)
+
+        journal.read = read
+        relay._ship(lease)
+
+        assert [0.05, 0.05, 0.1] == naps.seconds
+        assert 20 == len(target.records)
+
+
+class TestWaiting:
+    def test_what_was_delivered_does_not_wait(self, journal, relay):
+        """
+        Only what is behind the position counts.
+        """
+        fill(journal, 9)
+        relay._lease = journal.lease("topic")
+        relay._lease.advance(4)
+
+        assert 5 == relay._waiting()
+
+    def test_nobody_knows_without_a_lease(self, journal, relay):
+        """
+        Another process may deliver it meanwhile.
+        """
+        fill(journal, 9)
+
+        assert relay._waiting() is None
+
+    @pytest.mark.parametrize("held_back", [False, True])
+    def test_stored_counts_even_without_an_index(
+        self, journal, relay, held_back
+    ):
+        """
+        All that is stored waits; what an open transaction holds back can't
+        be counted, and is not waited for.
+        """
+
+        def size(*, timeout=None):
+            if timeout is None:
+                return 3
+            assert 0.0 == timeout
+            if held_back:
+                raise SinkTimeoutError("held back")
+            return 7
+
+        journal.size = size
+        relay._lease = journal.lease("topic")
+
+        assert (3 if held_back else 7) == relay._waiting()
+
+    def test_journal_that_is_away_counts_nothing(self, journal, relay):
+        """
+        The log line goes out all the same.
+        """
+
+        def size(*, timeout=None):
+            raise SinkUnavailableError("away")
+
+        journal.size = size
+        relay._lease = journal.lease("topic")
+
+        assert relay._waiting() is None
 
 
 class TestPublisherWithRelays:
