@@ -4,6 +4,7 @@ A spool in the place of a real database that is away.
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 import signal
@@ -12,6 +13,7 @@ import sys
 import textwrap
 import threading
 
+import attrs
 import pytest
 
 from auditlog import (
@@ -25,6 +27,7 @@ from auditlog import (
 from auditlog.fallback import Fallback
 from auditlog.postgres import init_schema
 from auditlog.testing.services import TCPProxy
+from tests.cli_tools import invoke
 from tests.postgres_tools import execute
 from tests.unit.test_publisher import make_event
 
@@ -304,3 +307,41 @@ def test_killed_while_the_database_comes_and_goes(
     for writer in range(6):
         found = numbers(database_url, writer)
         assert list(range(len(found))) == found
+
+
+def test_dead_letters_and_status_of_a_fallback(
+    proxied_database_url, database_proxy, tmp_path
+):
+    """
+    The command line looks at both: the table, and what is kept for it.
+    """
+    variables = {
+        "AUDITLOG_DATABASE_URL": proxied_database_url,
+        "AUDITLOG_SPOOL_PATH": str(tmp_path / "spool"),
+    }
+    config = AuditLogConfig.from_env(variables)
+    first, other = make_event("0-0"), make_event("0-1")
+    with AuditLogPublisher.from_config(config) as publisher:
+        publisher.publish(first)
+        refuse(database_proxy)
+        publisher.publish(attrs.evolve(other, event_id=first.event_id))
+        database_proxy.restore()
+        publisher.hurry()
+        publisher.wait_delivered(60)
+
+    listed = json.loads(
+        invoke("dead-letters", "list", "--json", **variables).stdout
+    )
+    status = json.loads(invoke("status", "--json", **variables).stdout)
+    retried = invoke("dead-letters", "retry", **variables)
+
+    (letter,) = listed
+    assert ("fallback", str(first.event_id)) == (
+        letter["relay"],
+        letter["event_id"],
+    )
+    table, spool = status["journals"]
+    assert [] == table["relays"]
+    assert ["fallback"] == [each["relay"] for each in spool["relays"]]
+    assert 1 == spool["relays"][0]["dead_letters"]
+    assert "1 refused" in retried.stdout + retried.stderr
