@@ -22,11 +22,11 @@ def test_nothing_is_lost(bench, request, number):
     acknowledged is stored and delivered, in one order, with its bytes.
     """
     seed = BASE + number
-    print(f"python -m tests.hammer --seed {seed} --seconds 1.5")
-    if rounds.Plan.of(seed, 1.5).three:
+    print(f"python -m tests.hammer --seed {seed} --seconds 1.0")
+    if rounds.Plan.of(seed, 1.0).three:
         bench.cluster = request.getfixturevalue("kafka_cluster")
 
-    report = rounds.run(bench, seed, seconds=1.5)
+    report = rounds.run(bench, seed, seconds=1.0)
 
     print(report)
     assert report.violations == []
