@@ -78,10 +78,10 @@ class TestDelivery:
 
         expected += fill(journal, 25)
         relay.wake()
-        wait_until(lambda: journal.position("topic") == 50)
+        wait_until(lambda: relay.delivered == 50)
 
+        assert 50 == journal.position("topic")
         assert expected == ids(target)
-        assert 50 == relay.delivered
 
     def test_bytes_are_the_journals(self, journal, target, relay):
         """
@@ -200,6 +200,7 @@ class TestRefusal:
         with caplog.at_level(logging.ERROR, "auditlog.relay"):
             relay.start()
             wait_until(lambda: journal.position("topic") == 9)
+            relay.stop(5)
 
         (letter,) = journal.dead_letters("topic")
         assert (poison, 5, "too large") == (
