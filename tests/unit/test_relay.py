@@ -412,6 +412,43 @@ class TestPauses:
         assert 20 == len(target.records)
 
 
+class TestThreads:
+    def test_they_are_named_and_keep_no_process_alive(self, journal, relay):
+        """
+        Who looks at a process's threads finds them by the relay's name.
+        """
+        before = {*threading.enumerate()}
+        relay.start()
+        wait_until(lambda: relay.holding)
+
+        found = {*threading.enumerate()} - before
+        assert {"auditlog-relay-topic", "auditlog-lease-topic"} == {
+            thread.name for thread in found
+        }
+        assert all(thread.daemon for thread in found)
+
+    def test_lease_is_renewed_three_times_before_it_ends(
+        self, journal, relay, monkeypatch
+    ):
+        """
+        Two renewals may fail; without a lease there is nothing to renew.
+        """
+        relay._ended = naps = Naps(woken={3})
+        monkeypatch.setattr("auditlog.relay.STANDBY", 7.0)
+        renewals = []
+
+        def renew():
+            renewals.append(len(naps.seconds))
+            relay._lease = None
+
+        relay._lease = journal.lease("topic")
+        relay._lease.renew = renew
+        relay._keep_lease()
+
+        assert [5.0, 7.0, 7.0] == naps.seconds
+        assert [1] == renewals
+
+
 class TestWaiting:
     def test_what_was_delivered_does_not_wait(self, journal, relay):
         """
