@@ -109,9 +109,11 @@ class Positions:
                 self._path,
             )
         if found is not None:
+            # It tells enough of what was deleted, also if it is the older
+            # one: that a relay had passed it, or that it was to be deleted.
             self._number, self.state = found
-        if damaged:
-            self.state = msgspec.structs.replace(self.state, trimmed=None)
+        elif damaged:
+            self.state = State()
 
 
 def peek(folder: Path) -> State:

@@ -4,6 +4,7 @@ What a look at a spool finds, while others have it.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import subprocess
@@ -15,7 +16,8 @@ from contextlib import contextmanager
 import pytest
 
 from auditlog.abc import DeadLetter
-from auditlog.spool import SpoolSink, inspect_spool
+from auditlog.errors import SinkUnavailableError
+from auditlog.spool import SpoolSink, inspect_spool, positions
 from tests.spool_tools import make_records, segments
 
 
@@ -168,6 +170,28 @@ def test_losses_and_dead_letters(tmp_path):
     } == states(found)
     assert f"up to {sink.lost} events" in found["spool.lost"].detail
     assert "refused 1 event" in found["spool.dead_letters"].detail
+    sink.close()
+
+
+def test_letter_that_does_not_count(tmp_path, monkeypatch):
+    """
+    One whose position was never kept is none, for those who look either.
+    """
+    sink = SpoolSink(tmp_path)
+    sink.write(make_records(2))
+    letter = DeadLetter(record=sink.read(0, 1)[0], reason="no")
+    lease = sink.lease("topic")
+
+    def broken(*_):
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(positions.Positions, "_write", broken)
+        with pytest.raises(SinkUnavailableError):
+            lease.advance(1, [letter])
+
+    assert (sink.folder / "dead-letters").stat().st_size > 100
+    assert {} == states(look(tmp_path))
     sink.close()
 
 

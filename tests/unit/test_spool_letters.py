@@ -19,7 +19,7 @@ from auditlog.abc import DeadLetter
 from auditlog.errors import AuditLogError, EventRefusedError
 from auditlog.memory import InMemorySink
 from auditlog.redrive import Redriven, redrive
-from auditlog.spool import SpoolSink, letters
+from auditlog.spool import SpoolSink, letters, positions
 from auditlog.testing.faults import FaultySink
 from tests.spool_tools import all_of, bodies, flip, make_records
 
@@ -199,8 +199,10 @@ def test_cut_short_anywhere(tmp_path, make, monkeypatch, call, tidy):
         states = {"before": before, "after": before[:1] + before[2:]}
         allowed = [states[name] for name in ok]
         assert told(sink) in allowed
-        assert told(reopened(sink, make)) in allowed
-        sink.close()
+        again = reopened(sink, make)
+        assert told(again) in allowed
+        assert again.lost == 0
+        again.close()
         done, number = left[0] > 0, number + 1
     assert number > 1 or call == "rename"
 
@@ -219,6 +221,39 @@ def fail_from(patch, call, number):
 
     patch.setattr(os, call, failing)
     return left
+
+
+def test_new_size_that_was_not_kept(sink, make, monkeypatch, caplog):
+    """
+    A file that was written again counts as it is, with what comes behind.
+    """
+    sink.redriven("topic", 1)
+    sink.redriven("topic", 2)
+    real, calls = positions.Positions._write, []
+    path = sink.folder / letters.NAME
+    before = path.stat().st_size
+
+    def fail_second(*args):
+        calls.append(args)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, "broken")
+        real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(letters, "TIDY", 0)
+        patch.setattr(positions.Positions, "_write", fail_second)
+        sink.redriven("topic", 3)
+    assert path.stat().st_size < before
+    assert told(sink) == [(4, "too large", 1), (5, "too large", 1)]
+
+    again = reopened(sink, make)
+    assert told(again) == [(4, "too large", 1), (5, "too large", 1)]
+    again.refused_again("topic", 5, "still")
+    assert told(again) == [(4, "too large", 1), (5, "still", 2)]
+    again = reopened(again, make)
+    assert told(again) == [(4, "too large", 1), (5, "still", 2)]
+    assert again.lost == 0
+    assert caplog.records == []
 
 
 def test_letter_of_an_event_that_comes_again(sink, make):

@@ -80,13 +80,13 @@ def test_file_that_is_deleted_while_open(sink, make, caplog, number):
     segments(sink)[number].unlink()
 
     left = {r.index for r in all_of(sink)}
-    sink.write(late := make_records(1))
 
     assert left == {*range(1, 61)} - {*gone}
     assert len(gone) == sink.lost
     assert 1 == caplog.text.count("is missing, up to")
     sink.close()
     again = make()
+    again.write(late := make_records(1))
     assert bodies(late) == bodies(again.read(60, 9))
     assert 61 == again.size()
     assert len(gone) == again.lost
@@ -159,14 +159,19 @@ def test_damage_at_the_end_of_a_file_is_not_counted_again(sink, make):
         again.close()
 
 
-def test_lost_positions_accuse_nobody(sink, make, caplog):
+@pytest.mark.parametrize("deleted", [True, False])
+def test_lost_positions_accuse_nobody(sink, make, caplog, deleted):
     """
     Without them nobody can know whether the first files were needed.
     """
     sink.lease("topic").advance(30)
     path = sink.folder / "positions"
     sink.close()
-    path.unlink()
+    if deleted:
+        path.unlink()
+    else:
+        for place in (0, 16 * 1024):
+            flip(path, (place + 30) * 8)
 
     for _ in range(2):
         again = make()
