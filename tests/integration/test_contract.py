@@ -116,7 +116,7 @@ def end_publishers():
     before = set(process._exitables)
     yield
     for publisher in set(process._exitables) - before:
-        publisher.at_exit()
+        publisher.close()
 
 
 def check(workplace, database_url):
