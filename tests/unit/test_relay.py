@@ -235,6 +235,30 @@ class TestRefusal:
         assert [1, 2, 3] == placed
         assert 3 == len(journal.dead_letters("topic"))
 
+    def test_answer_that_names_the_refused(self, journal, sink, target, relay):
+        """
+        Those become dead letters at once, those that are stored as well are
+        delivered, and what is behind comes again.
+        """
+        expected = fill(journal, 6)
+
+        def fault(records):
+            target.write([records[0], records[2]])
+            no = EventRefusedError("no")
+            stored = [expected[0], expected[2]]
+            raise PartialWriteError(stored, dict.fromkeys(expected[1:3], no))
+
+        sink._faults.append(fault)
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 6)
+        relay.stop(5)
+
+        (letter,) = journal.dead_letters("topic")
+        assert (expected[1], "no") == (letter.record.event_id, letter.reason)
+        assert [expected[0], *expected[2:]] == ids(target)
+        assert [6, 3] == [len(batch) for batch in sink.batches]
+        assert (5, 1) == (relay.delivered, relay.dead)
+
     def test_half_written_batch_is_completed(
         self, journal, sink, target, relay
     ):
