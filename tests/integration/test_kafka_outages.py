@@ -254,7 +254,7 @@ def test_what_is_written_at_exit_is_stored(broker, topic):
         from tests.kafka_tools import records
 
         class Late:
-            def at_exit(self):
+            def at_exit(self, began):
                 sink.write(records(2000, first=2))
 
         cluster = ClusterConfig(
