@@ -26,6 +26,10 @@ from ._members import camel_case
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    # Takes an event and the bytes too many, and gives the event with less
+    # and the names of what went.
+    Cut = Callable[[AuditEvent, int], tuple[AuditEvent, list[str]]]
+
 
 T = TypeVar("T")
 
@@ -50,19 +54,50 @@ def fit(event: AuditEvent, write: Callable[[AuditEvent], bytes]) -> bytes:
     body = write(event)
     if len(body) <= MAX_BODY_BYTES:
         return body
+    whole = len(body), hashlib.sha256(body).hexdigest()
+    return shortened(event, write, MAX_BODY_BYTES, len(body), whole)
+
+
+def shortened(
+    event: AuditEvent,
+    write: Callable[[AuditEvent], bytes],
+    limit: int,
+    length: int,
+    whole: tuple[int, str],
+    *,
+    last: tuple[Cut, ...] = (),
+) -> bytes:
+    """
+    Return *event* as *write* puts it, cut until it takes *limit* bytes.
+
+    Args:
+        event: What to cut.
+
+        write: Makes the bytes that count.
+
+        limit: How many there may be.
+
+        length: How many there are.
+
+        whole: The length and the hash that ``truncated`` tells.
+
+        last: What is cut when all else didn't help.
+    """
     names = list(event.truncated.fields) if event.truncated else []
-    size, digest = len(body), hashlib.sha256(body).hexdigest()
-    for cut in _CUTS:
-        event, more = cut(event, len(body) - MAX_BODY_BYTES)
+    excess = length - limit
+    body = b""
+    for cut in (*_CUTS, *last):
+        event, more = cut(event, excess)
         names += more
         truncated = Truncation(
             fields=tuple(dict.fromkeys(names)),
-            original_size=size,
-            sha256=digest,
+            original_size=whole[0],
+            sha256=whole[1],
         )
         event = attrs.evolve(event, truncated=truncated)
         body = write(event)
-        if len(body) <= MAX_BODY_BYTES:
+        excess = len(body) - limit
+        if excess <= 0:
             break
     return body
 
@@ -142,8 +177,7 @@ def _if(present: object, name: str) -> list[str]:
     return [name] if present else []
 
 
-_CUTS: tuple[Callable[[AuditEvent, int], tuple[AuditEvent, list[str]]], ...]
-_CUTS = (
+_CUTS: tuple[Cut, ...] = (
     _change_values,
     _all_changes,
     _large_members,
