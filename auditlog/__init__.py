@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         ExportReport,
         JSONExporter,
         JSONLinesReader,
+        LinesExporter,
         read_csv,
     )
     from auditlog.kafka import KafkaReader, KafkaSink
@@ -76,6 +77,7 @@ __all__ = [
     "JSONLinesReader",
     "KafkaReader",
     "KafkaSink",
+    "LinesExporter",
     "Outcome",
     "PendingReceipt",
     "PostgresReader",
@@ -127,6 +129,7 @@ _HOMES = {
         "ExportReport",
         "JSONExporter",
         "JSONLinesReader",
+        "LinesExporter",
         "read_csv",
     ),
     "kafka": ("KafkaReader", "KafkaSink"),

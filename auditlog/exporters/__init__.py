@@ -1,5 +1,5 @@
 """
-Events to files and back: CSV and JSON Lines.
+Events to files and back: CSV, JSON Lines and the formats of SIEMs.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from ._csv import CSVExporter
 from ._csv_reader import CSVReader, read_csv
 from ._json import JSONExporter
 from ._json_reader import JSONLinesReader
+from ._lines import LinesExporter
 from ._progress import Progress
 from ._report import ExportReport
 
@@ -18,6 +19,7 @@ __all__ = [
     "ExportReport",
     "JSONExporter",
     "JSONLinesReader",
+    "LinesExporter",
     "Progress",
     "read_csv",
 ]

@@ -61,6 +61,7 @@ class Tally:
                 [f"'errors' must be 'report' or 'raise' (got {errors!r})"]
             )
         self.rows = 0
+        self.cut = 0
         self.first: Record | None = None
         self.last: Record | None = None
         self.skipped: Counter[str] = Counter()
@@ -374,6 +375,7 @@ def _report(
     return ExportReport(
         target=target,
         rows=tally.rows,
+        cut=tally.cut,
         bytes=output.bytes,
         sha256=output.sha256,
         first=_position(tally.first),

@@ -46,6 +46,10 @@ class ExportReport:
 
         skipped_first: The first 100 things that were passed over.
 
+        cut:
+            How many of the events were cut, because a profile's line or a
+            field of it can hold no more.
+
         elapsed: How long it took, in seconds.
 
         warnings: What a person should know about the file.
@@ -63,6 +67,7 @@ class ExportReport:
     skipped_first: tuple[Skipped, ...]
     elapsed: float
     warnings: tuple[str, ...]
+    cut: int = 0
 
     def __repr__(self) -> str:
         """
@@ -95,6 +100,7 @@ class ExportReport:
             ("first", self.first),
             ("last", self.last),
             *skipped,
+            *([("cut", f"{self.cut:,}")] if self.cut else []),
             *(("warning", warning) for warning in self.warnings),
             ("elapsed", f"{self.elapsed:.2f} s"),
         ]

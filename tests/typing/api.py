@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import attrs
 
@@ -29,6 +29,7 @@ from auditlog import (
     JSONLinesReader,
     KafkaReader,
     KafkaSink,
+    LinesExporter,
     Outcome,
     PendingReceipt,
     PostgresReader,
@@ -55,6 +56,7 @@ from auditlog.abc import (
     select,
 )
 from auditlog.exporters import read_csv
+from auditlog.profiles import CEF, OCSF, Line, Profile, profile_named
 from auditlog.stats import PublisherStats, RelayStats
 from auditlog.status import HeldBack, JournalStatus, RelayStatus
 
@@ -189,7 +191,21 @@ for reader in readers:
 assert_type(JSONExporter().dumps([event]), str)
 assert_type(select([], query), Iterator[Record | Skipped])
 assert_type(read_csv("audit.csv"), Events)
-exporters: list[Exporter] = [CSVExporter(), JSONExporter(framing="array")]
+exporters: list[Exporter] = [
+    CSVExporter(),
+    JSONExporter(framing="array"),
+    LinesExporter(profile="leef"),
+]
+
+# Shapes of SIEMs: by name, or with settings of one's own.
+
+profiles: list[Profile] = [CEF(vendor="ACME"), profile_named("ecs")]
+for profile in profiles:
+    assert_type(profile.convert(event), dict[str, Any] | None)
+    assert_type(profile.line(b"{}"), bytes | None)
+    assert_type(profile.render(event), Line)
+    assert_type(LinesExporter(profile=profile).dumps([event]), str)
+assert_type(OCSF(keep_body=True, max_line_bytes=None), OCSF)
 
 
 # What the type checker refuses
@@ -198,5 +214,6 @@ publisher.publish("text")  # type: ignore[arg-type]
 AuditLogPublisher(object())  # type: ignore[arg-type]
 AuditLogPublisher(PrintSink(), overflow="lose")  # type: ignore[arg-type]
 AuditEvent(event_type="A.B.C")  # type: ignore[call-arg]
+LinesExporter()  # type: ignore[call-arg]
 EventQuery(order="random")  # type: ignore[arg-type]
 context.bind(user="alice")  # type: ignore[call-arg]

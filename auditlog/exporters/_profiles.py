@@ -1,0 +1,84 @@
+"""
+Events in the shapes of SIEMs, batch by batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auditlog.errors import ConfigError, DecodingError
+from auditlog.profiles import Profile, profile_named
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from auditlog.abc import Record
+
+    from ._base import Tally
+
+
+def profile_of(profile: str | Profile) -> Profile:
+    """
+    The profile that is meant by a name, or by itself.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
+    return profile if isinstance(profile, Profile) else profile_named(profile)
+
+
+def mistakes_of(profile: str | Profile, *, as_json: bool) -> Iterator[str]:
+    """
+    Why an exporter of JSON, or of lines, can't write *profile*.
+    """
+    if not isinstance(profile, str | Profile):
+        kind = type(profile).__name__
+        yield f"'profile' must be a name or a Profile (got {kind})"
+        return
+    try:
+        found = profile_of(profile)
+    except ConfigError as exc:
+        yield from (f"'profile': {mistake}" for mistake in exc.mistakes)
+        return
+    if found.is_json != as_json:
+        kind = "JSON" if found.is_json else "no JSON"
+        exporter = "JSONExporter" if found.is_json else "LinesExporter"
+        yield (
+            f"'profile': {found.name!r} writes {kind}; "
+            f"use {exporter}(profile={found.name!r})"
+        )
+
+
+def rendered(
+    batches: Iterator[list[Record]], profile: Profile, tally: Tally
+) -> Iterator[list[bytes]]:
+    """
+    The lines of those records that can be read; all are counted.
+    """
+    for records in batches:
+        if lines := _lines(records, profile, tally):
+            yield lines
+    if tally.cut:
+        tally.warnings.append(
+            f"{tally.cut:,} events were cut to what {profile} can hold; "
+            "the whole ones are where they were exported from"
+        )
+
+
+def _lines(
+    records: list[Record], profile: Profile, tally: Tally
+) -> list[bytes]:
+    lines = []
+    written = []
+    for record in records:
+        try:
+            line = profile.render(record)
+        except DecodingError as exc:
+            tally.skip_record(record, str(exc))
+            continue
+        lines.append(line.data)
+        written.append(record)
+        tally.cut += line.is_cut
+    tally.count(written)
+    return lines
