@@ -240,12 +240,12 @@ def _labels(event: AuditEvent) -> dict[str, Any]:
 
 def _own(event: AuditEvent) -> dict[str, Any]:
     truncated, actor = event.truncated, event.actor
-    chain = actor and actor.on_behalf_of and actor.on_behalf_of.on_behalf_of
+    effective = actor and actor.on_behalf_of
     return present(
         {
             "changes": changes_of(event),
             "metadata": event.metadata and msgspec.Raw(bytes(event.metadata)),
-            "on_behalf_of": part_members(chain) if chain else None,
+            "on_behalf_of": part_members(effective) if effective else None,
             "truncated": part_members(truncated) if truncated else None,
             "replaced": event.replaced or None,
         }

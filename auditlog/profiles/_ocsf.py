@@ -308,6 +308,7 @@ def _unmapped(event: AuditEvent, kind: _Class) -> dict[str, Any]:
         {
             "outcome": None if mapped else event.outcome.value,
             "resource_type": None if kind is _API else event.resource.type,
+            "resource": _odd_resource(event, kind),
             "on_behalf_of": _part(event.actor and event.actor.on_behalf_of),
             "email": _odd_email(event.actor),
             "changes": changes_of(event),
@@ -320,6 +321,11 @@ def _unmapped(event: AuditEvent, kind: _Class) -> dict[str, Any]:
             "replaced": event.replaced or None,
         }
     )
+
+
+def _odd_resource(event: AuditEvent, kind: _Class) -> Any:
+    odd = kind is _AUTHENTICATION and not is_user(event)
+    return _part(attrs.evolve(event.resource, parent=None)) if odd else None
 
 
 def _odd_request(event: AuditEvent, kind: _Class) -> Any:

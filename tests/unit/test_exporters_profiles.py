@@ -115,7 +115,7 @@ def test_profiles_have_settings():
 
 def test_profiles_of_ones_own():
     """
-    A subclass with two methods is a profile.
+    A subclass that renders records is a profile.
     """
 
     @attrs.frozen(kw_only=True)
