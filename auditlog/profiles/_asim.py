@@ -7,15 +7,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
-import msgspec
 
 from auditlog.codec import event_uri
 from auditlog.codec._members import part_members
-from auditlog.event import Outcome
+from auditlog.event import JSONArray, JSONObject, Outcome
 
 from ._base import Profile
 from ._line import clipped_bytes, json_text
-from ._parts import changes_of, ip_of, iso, present, summary
+from ._parts import changes_of, ip_of, iso, metadata_of, present, summary
 from ._scale import level_of
 from ._verbs import module_of, verb_of
 
@@ -135,16 +134,15 @@ def _operation(event: AuditEvent) -> dict[str, Any]:
 def _values(event: AuditEvent) -> dict[str, Any]:
     if len(event.changes) != 1:
         return {}
-    (change,) = changes_of(event)
-    return {
-        "OldValue": _text(change.get("old")),
-        "NewValue": _text(change.get("new")),
-    }
+    (change,) = event.changes
+    return {"OldValue": _text(change.old), "NewValue": _text(change.new)}
 
 
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, JSONObject | JSONArray):
+        return bytes(value).decode()
     return json_text(value)
 
 
@@ -180,7 +178,7 @@ def _additional(found: Given) -> dict[str, Any]:
             "outcome": event.outcome.value,
             "resource": event_uri(event),
             "changes": changes_of(event),
-            "metadata": event.metadata and msgspec.Raw(bytes(event.metadata)),
+            "metadata": metadata_of(event),
             "email": actor and actor.email,
             "onBehalfOf": _part(actor and actor.on_behalf_of),
             "request": _part(event.request),

@@ -14,11 +14,13 @@ import attrs
 from auditlog.codec import event_uri
 
 from ._base import Profile
-from ._line import clipped, json_text
+from ._line import clipped
 from ._parts import (
+    as_text,
     changes_of,
     ip_of,
     is_user,
+    metadata_of,
     milliseconds,
     present,
     summary,
@@ -175,23 +177,19 @@ def _address(address: str | None) -> dict[str, Any]:
 
 def _custom(found: Given) -> dict[str, Any]:
     event = found.event
-    request, changes = event.request, changes_of(event)
+    request = event.request
     return _labelled(
         cs1=("Resource", event_uri(event)),
         cs2=("Tenant", event.tenant),
         cs3=("Correlation", event.correlation_id),
-        cs4=("Changes", json_text(changes) if changes else None),
-        cs5=("Metadata", _metadata(event)),
+        cs4=("Changes", as_text(changes_of(event))),
+        cs5=("Metadata", as_text(metadata_of(event))),
         cs6=("Body SHA-256", found.digest),
         cn1=("Journal index", found.index),
         cn2=("Bytes before truncation", _truncation(event)),
         flexString1=("Session", request and request.session_id),
         flexString2=("Request", request and request.id),
     )
-
-
-def _metadata(event: AuditEvent) -> str | None:
-    return bytes(event.metadata).decode() if event.metadata else None
 
 
 def _truncation(event: AuditEvent) -> int | None:
@@ -210,7 +208,11 @@ def _labelled(**fields: tuple[str, Any]) -> dict[str, Any]:
 def _clean(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return _CONTROL.sub(" ", value).strip()
+    return value.strip() if value.isprintable() else _blanked(value)
+
+
+def _blanked(text: str) -> str:
+    return _CONTROL.sub(" ", text).strip()
 
 
 def _in_header(text: str) -> str:

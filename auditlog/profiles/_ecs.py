@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
-import msgspec
 
 from auditlog.codec import event_uri
 from auditlog.codec._members import part_members
@@ -20,6 +19,7 @@ from ._parts import (
     is_group,
     is_user,
     iso,
+    metadata_of,
     present,
     summary,
     trace_of,
@@ -244,7 +244,7 @@ def _own(event: AuditEvent) -> dict[str, Any]:
     return present(
         {
             "changes": changes_of(event),
-            "metadata": event.metadata and msgspec.Raw(bytes(event.metadata)),
+            "metadata": metadata_of(event),
             "on_behalf_of": part_members(effective) if effective else None,
             "truncated": part_members(truncated) if truncated else None,
             "replaced": event.replaced or None,

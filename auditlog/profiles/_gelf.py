@@ -11,8 +11,16 @@ import attrs
 from auditlog.codec import event_uri
 
 from ._base import Profile
-from ._line import clipped_bytes, json_text
-from ._parts import changes_of, ip_of, present, seconds, summary
+from ._line import clipped_bytes
+from ._parts import (
+    as_text,
+    changes_of,
+    ip_of,
+    metadata_of,
+    present,
+    seconds,
+    summary,
+)
 from ._scale import level_of
 
 
@@ -106,14 +114,14 @@ def _who(event: AuditEvent) -> dict[str, Any]:
 
 
 def _what(event: AuditEvent) -> dict[str, Any]:
-    resource, changes = event.resource, changes_of(event)
+    resource = event.resource
     return {
         "resource_type": resource.type,
         "resource_id": resource.id,
         "resource_name": resource.name,
         "resource_uri": event_uri(event),
-        "changes": json_text(changes) if changes else None,
-        "metadata": event.metadata and bytes(event.metadata).decode(),
+        "changes": as_text(changes_of(event)),
+        "metadata": as_text(metadata_of(event)),
     }
 
 

@@ -13,8 +13,15 @@ import attrs
 from auditlog.codec import event_uri
 
 from ._base import Profile
-from ._line import clipped, json_text
-from ._parts import changes_of, ip_of, milliseconds, present
+from ._line import clipped
+from ._parts import (
+    as_text,
+    changes_of,
+    ip_of,
+    metadata_of,
+    milliseconds,
+    present,
+)
 from ._scale import level_of
 from ._verbs import module_of, verb_of
 
@@ -139,15 +146,17 @@ def _where(event: AuditEvent) -> dict[str, Any]:
 
 
 def _data(event: AuditEvent) -> dict[str, Any]:
-    changes, truncated = changes_of(event), event.truncated
+    truncated = event.truncated
     return {
         "truncatedFromBytes": truncated and truncated.original_size,
-        "changes": json_text(changes) if changes else None,
-        "metadata": event.metadata and bytes(event.metadata).decode(),
+        "changes": as_text(changes_of(event)),
+        "metadata": as_text(metadata_of(event)),
     }
 
 
 def _clean(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return _BREAKS.sub(" ", value).replace("|", "/").strip()
+    if not value.isprintable():
+        value = _BREAKS.sub(" ", value)
+    return value.replace("|", "/").strip()

@@ -9,7 +9,6 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
-import msgspec
 
 from auditlog.codec import event_uri
 from auditlog.codec._members import part_members
@@ -22,6 +21,7 @@ from ._parts import (
     is_group,
     is_user,
     iso,
+    metadata_of,
     milliseconds,
     present,
     summary,
@@ -312,7 +312,7 @@ def _unmapped(event: AuditEvent, kind: _Class) -> dict[str, Any]:
             "on_behalf_of": _part(event.actor and event.actor.on_behalf_of),
             "email": _odd_email(event.actor),
             "changes": changes_of(event),
-            "metadata": event.metadata and msgspec.Raw(bytes(event.metadata)),
+            "metadata": metadata_of(event),
             "causation_id": event.causation_id,
             "span_id": trace and trace[1],
             "traceparent": None if trace else event.traceparent,

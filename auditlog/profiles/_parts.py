@@ -5,6 +5,7 @@ What several profiles take from an event.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import ipaddress
 import json
 import re
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from ._given import Given
 
+
+_encode = msgspec.json.Encoder().encode
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-.*")
@@ -57,8 +60,13 @@ def ip_of(event: AuditEvent) -> str | None:
     The address that the request came from, if it is one.
     """
     text = event.request.source_ip if event.request else None
+    return _ip(text) if text else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _ip(text: str) -> str | None:
     try:
-        address = str(ipaddress.ip_address(text or ""))
+        address = str(ipaddress.ip_address(text))
     except ValueError:
         return None
     # An interface of the machine that said so means nothing elsewhere, and
@@ -74,19 +82,34 @@ def trace_of(event: AuditEvent) -> tuple[str, str] | None:
     return None if match is None else (match[1], match[2])
 
 
-def changes_of(event: AuditEvent) -> list[dict[str, Any]]:
+def changes_of(event: AuditEvent) -> msgspec.Raw | None:
     """
-    The changes as JSON values.
+    The changes as a JSON array.
     """
-    made: list[dict[str, Any]] = plain([*map(part_members, event.changes)])
-    return made
+    if not event.changes:
+        return None
+    return msgspec.Raw(_encode([*map(part_members, event.changes)]))
+
+
+def metadata_of(event: AuditEvent) -> msgspec.Raw | None:
+    """
+    The metadata as a JSON object.
+    """
+    return msgspec.Raw(bytes(event.metadata)) if event.metadata else None
+
+
+def as_text(json_value: msgspec.Raw | None) -> str | None:
+    """
+    A JSON value as text, for formats that don't nest.
+    """
+    return None if json_value is None else bytes(json_value).decode()
 
 
 def plain(members: Any) -> Any:
     """
     What msgspec writes, as dicts, lists and scalars.
     """
-    return _loads(msgspec.json.encode(members))
+    return _loads(_encode(members))
 
 
 def body_of(found: Given) -> Any:
