@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 # Refusals that nobody asked for yet; those beyond that were only logged.
 MAX_UNSEEN = 1_000
 
+# Shortest time between two batches that nobody waits for, in seconds. Under
+# load a batch for each event or two would cost the application more than
+# building and handing over all of them.
+LINGER = 0.02
+
 
 class Counts(NamedTuple):
     """
@@ -101,6 +106,12 @@ class Buffer:
         self._batch: list[PendingReceipt] = []
         self._taken = 0
         self._worker: Gate | None = None
+        # Whether it only waits for more to come.
+        self._lingers = False
+        # Somebody waits for an event of that number, or a later one.
+        self._wanted = 0
+        self._full = (max_events, max_bytes)
+        self._took_at = -LINGER
         self._watchers: list[Gate | asyncio.Future[None]] = []
         self._unseen: dict[UUID, SinkError] = {}
         self._name = name
@@ -146,18 +157,44 @@ class Buffer:
             ):
                 if waiter is not None:
                     self._watchers.append(waiter)
+                self._want(self._taken)
                 return None
             if self._starts:
                 self._tell_start()
             if self._gap is not None:
                 self._close_gap()
             self._append(receipt)
+            if urgent:
+                self._wanted = receipt.number
             # The worker removes it: were it removed here, a signal handler
             # that raises before open() would leave the worker asleep.
             worker = self._worker
+            if self._lingers and not urgent and not self._is_full():
+                worker = None
         if worker is not None:
             worker.open()
         return receipt
+
+    def want(self, number: int) -> None:
+        """
+        Somebody waits for the event of that *number*.
+        """
+        with self.lock:
+            self._want(number)
+
+    def _want(self, number: int) -> None:
+        if number <= self._wanted:
+            return
+        self._wanted = number
+        if self._worker is not None:
+            self._worker.open()
+
+    def _is_full(self) -> bool:
+        """
+        Whether there is enough for a batch.
+        """
+        events, size = self._full
+        return len(self._queue) >= events or self.bytes >= size
 
     def drop(
         self, event: AuditEvent, error: BufferFullError
@@ -282,19 +319,36 @@ class Buffer:
     ) -> list[PendingReceipt]:
         """
         The next batch; waits for one. Empty once closed and drained.
+
+        What nobody waits for lingers, unless there is enough of it.
         """
+        self._full = (max_events, max_bytes)
         while True:
             gate = Gate()
             with self.lock:
                 if not self._queue:
                     self._close_gap()
-                # Nothing is called in between: a finalizer could publish.
-                if wait and not self._queue and not self.closed:
-                    self._worker = gate
-                else:
+                # At first: a finalizer could publish at any of the calls.
+                self._worker, self._lingers = gate, False
+                pause = self._pause() if wait else 0.0
+                if pause == 0.0:
                     self._worker = None
+                    self._took_at = self._clock()
                     return self._next(max_events, max_bytes)
-            gate.wait(None)
+                self._lingers = pause is not None
+            gate.wait(pause)
+
+    def _pause(self) -> float | None:
+        """
+        How long the worker may still wait for more; None if there is nothing.
+        """
+        if self.closed:
+            return 0.0
+        if not self._queue:
+            return None
+        if self._queue[0].number <= self._wanted or self._is_full():
+            return 0.0
+        return max(self._took_at + LINGER - self._clock(), 0.0)
 
     def _next(self, max_events: int, max_bytes: int) -> list[PendingReceipt]:
         batch: list[PendingReceipt] = []
@@ -469,6 +523,7 @@ class Buffer:
                 left = self.passed(mark)
                 if left:
                     self._watchers.append(gate)
+                self._want(mark)
             worker = self._worker
             if worker is not None:
                 worker.open()

@@ -220,6 +220,7 @@ class PendingReceipt:
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
+            self._buffer.want(self.number)
             return True
 
     def decide(
