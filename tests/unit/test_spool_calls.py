@@ -58,6 +58,7 @@ class Life:
         lease = self.sink.lease("topic")
         try:
             found = self.sink.read(lease.position, 99)
+            assert found, "nothing can be read"
             letter = DeadLetter(record=found[0], reason="no")
             lease.advance(found[-1].index, [letter])
         finally:
