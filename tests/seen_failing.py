@@ -29,13 +29,9 @@ def check(request, test, variant, given):
     """
     See *test* fail on *variant*, in time and with a failed assertion.
     """
-    wanted = [*inspect.signature(test).parameters]
-    fixtures = {
-        name: request.getfixturevalue(name)
-        for name in wanted
-        if name not in given
-    }
+    names = inspect.signature(test).parameters.keys() - given.keys()
     with pytest.MonkeyPatch.context() as patch:
         variant(patch)
+        fixtures = {each: request.getfixturevalue(each) for each in names}
         with noticed(variant):
             test(**fixtures, **given)
