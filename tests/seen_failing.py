@@ -11,6 +11,7 @@ import inspect
 
 import pytest
 
+from auditlog.postgres.statements import statements
 from tests.process_tools import noticed
 
 
@@ -23,6 +24,20 @@ def against(test, variant, **given):
     """
     names = (test.__name__.removeprefix("test_"), variant.__name__)
     return pytest.param(test, variant, given, id="-".join(names))
+
+
+def asking(patch, name, change, of="sink"):
+    """
+    Let what is built from now on ask PostgreSQL a changed statement.
+    """
+    module = f"auditlog.postgres.{of}.statements"
+
+    def changed(schema):
+        found = dict(statements(schema))
+        assert found[name] != change(found[name])
+        return {**found, name: change(found[name])}
+
+    patch.setattr(module, changed)
 
 
 def check(request, test, variant, given):

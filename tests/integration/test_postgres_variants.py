@@ -29,23 +29,10 @@ from tests.integration.test_postgres_transaction import (  # noqa: F401
     stored,
     url,
 )
-from tests.seen_failing import against, check
+from tests.seen_failing import against, asking, check
 
 
 # The order
-
-
-def _asking(patch, name, change):
-    """
-    Let each order ask something else.
-    """
-    init = Order.__init__
-
-    def begin(self, statements, **options):
-        changed = {**statements, name: change(statements[name])}
-        init(self, changed, **options)
-
-    patch.setattr(Order, "__init__", begin)
 
 
 def waits_for_all_transactions(patch):
@@ -56,7 +43,7 @@ def waits_for_all_transactions(patch):
         "SELECT virtualtransaction FROM pg_locks "
         "WHERE locktype = 'transactionid' AND granted"
     )
-    _asking(patch, "writers", lambda _: every)
+    asking(patch, "writers", lambda _: every)
 
 
 def forgets_prepared_transactions(patch):
@@ -64,7 +51,7 @@ def forgets_prepared_transactions(patch):
     What has no backend is taken for ended.
     """
     living = " AND pid IS NOT NULL AND granted"
-    _asking(patch, "writers", lambda sql: sql.replace(" AND granted", living))
+    asking(patch, "writers", lambda sql: sql.replace(" AND granted", living))
 
 
 def believes_the_sequence(patch):
