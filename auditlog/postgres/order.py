@@ -176,14 +176,21 @@ class Order:
         (row,) = connection.ask(self._sql["state"])
         state = State(*row)
         if state.drawn < state.last_seq:
-            sequence = f"{self._schema}.event_seq"
-            raise JournalError(
-                f"sequence {sequence} stands at {state.drawn}, but events "
-                f"up to {state.last_seq} are in the order: it was restored "
-                f"without its table; SELECT setval('{sequence}', "
-                f"{state.last_seq})"
-            )
+            raise self._restored(state)
         return state
+
+    def _restored(self, state: State) -> JournalError:
+        # Events without a place yet have higher numbers than the order.
+        table = f"{self._schema}.event"
+        way_out = (
+            f"SELECT setval('{table}_seq', "  # noqa: S608 - shown, never run
+            f"greatest(max(seq), {state.last_seq})) FROM {table}"
+        )
+        return JournalError(
+            f"sequence {table}_seq stands at {state.drawn}, but events up to "
+            f"{state.last_seq} are in the order: it was restored without its "
+            f"table; {way_out}"
+        )
 
     def _safe(self, connection: Connection, state: State) -> int:
         """

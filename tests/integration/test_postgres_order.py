@@ -446,11 +446,11 @@ def test_sequence_restored_without_its_table_is_refused(sink, database_url):
     execute(database_url, "SELECT setval('audit.event_seq', 2)")
 
     with pytest.raises(
-        JournalError, match=r"stands at 2, .*setval\('audit\.event_seq', 5\)"
-    ):
+        JournalError, match=r"event_seq stands at 2, but events up to 5 "
+    ) as caught:
         sink.read(0, 1)
 
-    execute(database_url, "SELECT setval('audit.event_seq', 5)")
+    execute(database_url, str(caught.value).rpartition("; ")[2])
     sink.write(make_records(1))
     assert len(sink.read(0, 10)) == 6
 
