@@ -6,6 +6,7 @@
 #   make check                all that CI looks at
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
 #   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
+#   make soak ARGS="--seconds 86400"   one process among faults, for long
 #   make mutants ARGS="'auditlog.relay.*'"   mistakes that no test notices
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.
 # What the suite needs, except for the package itself: that is the wheel's.
 SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
 
-.PHONY: demo test check lint types layers docs bench fuzz hammer mutants clean
+.PHONY: demo test check lint types layers docs bench fuzz hammer soak mutants clean
 .NOTPARALLEL:
 
 demo: $(VENV)/services
@@ -53,6 +54,9 @@ fuzz: $(VENV)/services $(VENV)/group-fuzz
 
 hammer: $(VENV)/services $(VENV)/group-tests
 	$(BIN)/python -m tests.hammer --rounds $(ROUNDS) $(ARGS)
+
+soak: $(VENV)/services $(VENV)/group-tests
+	$(BIN)/python -m tests.soak $(ARGS)
 
 # In the package's own folder: the mutants stand in for what is installed.
 mutants: $(VENV)/services $(VENV)/group-mutation
