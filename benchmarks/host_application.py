@@ -42,6 +42,7 @@ INVOICES = 1_000
 # Seconds that the application is under load before it is measured.
 WARM = 1.0
 
+USER = "alice@example.com"
 BODY = b'{"note": "as agreed on the telephone", "amount": 119.5}'
 REQUEST = (
     b"POST /invoices/%d/approval HTTP/1.1\r\nHost: localhost\r\n"
@@ -200,12 +201,18 @@ def _both(
     invoices = setting.database()
     with psycopg.connect(invoices, autocommit=True) as connection:
         connection.execute(
-            "CREATE TABLE invoice (number int PRIMARY KEY, note text,"
-            " approvals int DEFAULT 0) WITH (fillfactor = 50)"
+            "CREATE TABLE invoices (number int PRIMARY KEY, note text,"
+            " approvals int) WITH (fillfactor = 50)"
         )
         connection.execute(
-            "INSERT INTO invoice SELECT generate_series(0, %s)", (INVOICES,)
+            "INSERT INTO invoices SELECT generate_series(0, %s), '', 0",
+            (INVOICES,),
         )
+        connection.execute(
+            "CREATE TABLE users (name text PRIMARY KEY, may_approve bool)"
+        )
+        connection.execute("INSERT INTO users VALUES (%s, true)", (USER,))
+    invoices = invoices.replace("postgresql", "postgresql+asyncpg")
     with (
         Application(invoices, {"AUDIT": "1", **audit}, stored) as audited,
         Application(invoices, {}) as plain,
