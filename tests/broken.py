@@ -132,13 +132,6 @@ def cancelled_event_keeps_its_room():
     Buffer.withdraw = withdraw
 
 
-def cancelled_event_blocks_its_batch():
-    """
-    A cancelled task leaves the worker behind a lock.
-    """
-    Buffer.withdraw = lambda self, receipt, error: self.lock.acquire()
-
-
 def last_in_first_out():
     """
     The queue is a stack.
