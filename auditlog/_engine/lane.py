@@ -62,7 +62,8 @@ class Lane:
         tell_after_fork(self)
 
     def _reset(self) -> None:
-        self._starting = threading.Lock()
+        # Reentrant: a signal handler may publish while its thread is in here.
+        self._starting = threading.RLock()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self.thread: threading.Thread | None = None
 
