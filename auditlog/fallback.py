@@ -82,6 +82,9 @@ class Fallback:
         self.place = type(self._sink).__name__
         # Whether this process has put events there that may still be there.
         self._kept = False
+        # What was seen last: the size, how many waited, and moved until then.
+        self._seen = (0, 0, 0)
+        self._stopped = False
         self._said = ""
 
     def after_fork(self) -> None:
@@ -101,6 +104,7 @@ class Fallback:
 
             SinkUnavailableError: If neither takes them.
         """
+        self._check()
         if self._holds():
             self._keep(records)
             return
@@ -117,34 +121,42 @@ class Fallback:
             self._fall_back(records, exc)
 
     @property
-    def waiting(self) -> int:
-        """
-        How many events wait in the journal.
-
-        Raises:
-            SinkError: If it can't be asked.
-        """
-        return self.journal.size() - self.journal.position(RELAY)
-
-    @property
     def kept(self) -> int:
         """
-        As *waiting*, from memory: 0 before this process has put one there,
-        and whenever the journal can't be asked.
+        How many events wait in the journal, from memory; 0 before this
+        process has put one there.
         """
         if not self._kept:
             return 0
-        try:
-            return self.waiting
-        except AuditLogError:
-            return 0
+        _, waiting, moved = self._seen
+        return max(waiting - (self._moved() - moved), 0)
+
+    def _moved(self) -> int:
+        return self.relay.delivered + self.relay.dead
+
+    def _look(self) -> int:
+        """
+        Remember how many events wait in the journal, and return it.
+        """
+        moved, size = self._moved(), self.journal.size()
+        waiting = size - self.journal.position(RELAY)
+        if self._kept and size < self._seen[0]:
+            log.error(
+                "%s was emptied behind our back, with up to %s audit events "
+                "that were kept there",
+                type(self.journal).__name__,
+                self.kept,
+            )
+            self._kept = False
+        self._seen = size, waiting, moved
+        return waiting
 
     def _holds(self) -> bool:
         """
         Whether the journal holds anything that comes before what is next.
         """
         try:
-            waiting = self.waiting
+            waiting = self._look()
         except AuditLogError as exc:
             if self._kept:
                 raise
@@ -174,6 +186,7 @@ class Fallback:
         )
 
     def _keep(self, records: Sequence[Record]) -> None:
+        self._check()
         self.place = type(self.journal).__name__
         try:
             self.journal.write(records)
@@ -181,7 +194,13 @@ class Fallback:
             self._kept |= bool(exc.stored)
             raise
         self._kept = True
+        self._look()
         self.relay.wake()
+
+    def _check(self) -> None:
+        # Or a worker that outlives the publisher would open both again.
+        if self._stopped:
+            raise SinkUnavailableError("the publisher is closed")
 
     def _say_unusable(self, exc: AuditLogError) -> None:
         reason = describe(exc)
@@ -226,6 +245,7 @@ class Fallback:
         Move what can be moved in *timeout* seconds; the rest stays.
         """
         self.relay.stop(timeout)
+        self._stopped = True
         self._lane.end()
 
 

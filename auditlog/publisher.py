@@ -747,6 +747,8 @@ class AuditLogPublisher:
         buffer.close()
         for relay in self._all_relays():
             relay.stop()
+        if self._fallback is not None and not buffer.events:
+            self._fallback.stop()
         if buffer.events:
             keep_until_exit(self)
             warnings.warn(

@@ -157,7 +157,9 @@ class Buffer:
             ):
                 if waiter is not None:
                     self._watchers.append(waiter)
-                self._want(self._taken)
+                self._wanted = self._taken
+                if self._worker is not None:
+                    self._worker.open()
                 return None
             if self._starts:
                 self._tell_start()
@@ -165,7 +167,8 @@ class Buffer:
                 self._close_gap()
             self._append(receipt)
             if urgent:
-                self._wanted = receipt.number
+                # A signal handler may have come first, with a later number.
+                self._wanted = self._taken
             # The worker removes it: were it removed here, a signal handler
             # that raises before open() would leave the worker asleep.
             worker = self._worker
@@ -222,6 +225,9 @@ class Buffer:
             self.dropped += 1
             assert self._gap is not None
             self._gap.add(event.occurred_at)
+            worker = self._worker
+        if begins and worker is not None:  # it may be drained already
+            worker.open()
         return receipt, begins
 
     def _close_gap(self) -> None:

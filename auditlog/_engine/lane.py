@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from auditlog._engine.process import tell_after_fork
 from auditlog._engine.receipt import Gate
-from auditlog.errors import SinkTimeoutError
+from auditlog.errors import SinkError, SinkTimeoutError
 
 
 if TYPE_CHECKING:
@@ -104,8 +104,12 @@ class Lane:
             )
         error, job.error = job.error, None
         try:
-            if error is not None:
+            if isinstance(error, Exception):
                 raise error
+            if error is not None:  # it was meant for that thread
+                name = type(self.sink).__name__
+                said = f"{name} raised {type(error).__name__}"
+                raise SinkError(said) from error
         finally:
             del error  # or it would hold its own traceback
 
@@ -114,9 +118,9 @@ class Lane:
         End the thread, after what came before.
         """
         with self._starting:
-            if self.thread is not None:
+            thread, self.thread = self.thread, None
+            if thread is not None:
                 self._jobs.put(None)
-                self.thread = None
 
     def _start(self) -> bool:
         """

@@ -323,6 +323,8 @@ class SpoolSink:
             ) from exc
 
     def _opened(self) -> Spool:
+        if (spool := self._spool) is not None:
+            return spool
         with self._opening:
             if self._spool is None:
                 self._spool = self._open()

@@ -5,6 +5,11 @@ Where events are while their sink is away, and how they come back.
 from __future__ import annotations
 
 import logging
+import shutil
+
+from contextlib import suppress
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,7 +101,13 @@ class TestStoring:
         assert kept == [record.body for record in stored.records][1:4]
 
     @pytest.mark.parametrize(
-        "error", [SinkSetupError("no table"), RuntimeError("a bug"), OSError()]
+        "error",
+        [
+            SinkSetupError("no table"),
+            RuntimeError("a bug"),
+            OSError(),
+            SystemExit(),
+        ],
     )
     def test_whatever_a_sink_raises(self, make_publisher, sink, stored, error):
         """
@@ -324,6 +335,79 @@ class TestTrouble:
         assert 3 == publisher.stats().stored
         come_back(sink, publisher)
         assert 0 == publisher.stats().kept
+
+    def test_stats_leave_a_closed_folder_to_others(
+        self, make_publisher, sink, spool, tmp_path
+    ):
+        """
+        What is kept is counted from memory, and the folder not opened again.
+        """
+        publisher = make_publisher()
+        sink.refuse(away)
+        publisher.publish(make_event())
+        folder = spool.folder
+
+        publisher.close()
+
+        assert 1 == publisher.stats().kept
+        other = SpoolSink(tmp_path / "spool")
+        assert folder == other.folder
+        other.close()
+
+    def test_nothing_is_written_behind_a_close(
+        self, make_publisher, sink, spool
+    ):
+        """
+        A worker that waits for a sink longer than the close gives up.
+        """
+        publisher = make_publisher(fallback_after=0.5)
+        sink.stall()
+        receipt = publisher.enqueue(make_event())
+        sink.arrived.acquire(timeout=10)
+
+        with pytest.raises(SinkTimeoutError):
+            publisher.close(timeout=0.05)
+        publisher._thread.join(10)
+
+        assert receipt.exception(0)
+        assert spool._spool is None
+
+    def test_close_within_a_close(self, make_publisher, monkeypatch):
+        """
+        A signal handler that closes too does not wait for its own thread.
+        """
+        publisher = make_publisher()
+        publisher.publish(make_event())
+        lane = publisher._fallback._lane
+        put = lane._jobs.put
+
+        def interrupted(job):
+            monkeypatch.setattr(lane, "_jobs", SimpleQueue())
+            publisher.close()
+            put(job)
+
+        monkeypatch.setattr(lane, "_jobs", SimpleNamespace(put=interrupted))
+        publisher.close()
+
+        assert publisher.stats().closed
+
+    def test_folder_that_somebody_deletes(
+        self, make_publisher, sink, spool, caplog
+    ):
+        """
+        Nobody says that all events have arrived.
+        """
+        publisher = make_publisher()
+        sink.refuse(away)
+        publisher.publish(make_event())
+        shutil.rmtree(spool.folder)
+        with suppress(SinkSetupError):
+            publisher.publish(make_event())
+        publisher.publish(make_event())
+
+        told = [record.getMessage() for record in caplog.records]
+        assert any("was emptied behind our back" in line for line in told)
+        assert not any("has all events again" in line for line in told)
 
     def test_close_leaves_what_cannot_be_moved(
         self, make_publisher, sink, spool

@@ -10,6 +10,7 @@ import contextlib
 import pytest
 
 from auditlog._engine import buffer
+from auditlog._engine.receipt import Gate
 from auditlog.errors import BufferFullError
 from auditlog.memory import InMemorySink
 from auditlog.publisher import AuditLogPublisher
@@ -130,3 +131,54 @@ def test_full_buffer_ends_it(sink, stored, monkeypatch, overflow):
             publisher.enqueue(make_event(3))
 
         wait_until(lambda: len(stored.events) >= 3)
+
+
+def make_buffer(**options):
+    return buffer.Buffer(
+        sink="x", name="x", max_bytes=10**6, **{"max_events": 9, **options}
+    )
+
+
+def test_handler_that_enqueues_within_publish(monkeypatch):
+    """
+    It comes first, and what is waited for does not linger behind it.
+    """
+    monkeypatch.setattr(buffer, "LINGER", 3600.0)
+    inside = [make_event(2)]
+
+    def clock():
+        if inside:
+            made.offer(inside.pop(), weight=1, urgent=False)
+        return 0.0
+
+    made = make_buffer(clock=clock)
+    made._took_at = 0.0
+    made.offer(make_event(1), weight=1, urgent=True)
+
+    assert 0.0 == made._pause()
+
+
+def test_full_buffer_wakes_a_worker_that_was_not_told():
+    """
+    Whoever was to tell it may have been interrupted before.
+    """
+    made = make_buffer(max_events=1)
+    made.offer(make_event(1), weight=1, urgent=True)
+    made._worker = Gate()
+
+    assert made.offer(make_event(2), weight=1, urgent=True) is None
+    assert made._worker.wait(0)
+
+
+def test_drop_wakes_a_worker_that_has_nothing(publisher, stored):
+    """
+    What filled the buffer may be gone when an event is dropped; the gap is
+    told all the same.
+    """
+    publisher.publish(make_event(0))
+    wait_until(lambda: publisher._buffer._worker is not None)
+
+    publisher._buffer.drop(make_event(1), BufferFullError("full"))
+
+    wait_until(lambda: len(stored.events) == 2)
+    assert "AuditLog.Event.Drop" == stored.events[1].event_type
