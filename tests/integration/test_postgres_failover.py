@@ -80,7 +80,11 @@ def either(primary, standby, name):
 
 
 def is_waiting(url):
-    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    # For events, that is: relays commit too.
+    waits = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        " AND query LIKE 'INSERT INTO %event%'"
+    )
     return bool(execute(url, waits))
 
 
