@@ -855,7 +855,7 @@ class AuditLogPublisher:
             receipt = self._offer(event, urgent=urgent, waiter=gate)
             if receipt:
                 return receipt
-            if not gate.wait(remaining(deadline)):
+            if not self._buffer.wait(gate.wait, remaining(deadline)):
                 self._buffer.forget(gate)
                 return None
 
@@ -1007,7 +1007,8 @@ class AuditLogPublisher:
         if thread is None:
             worker.drain(deadline)
         elif not buffer.wait_passed(buffer.mark(), deadline):
-            thread.join(remaining(self._last_words_until(deadline)))
+            patience = remaining(self._last_words_until(deadline))
+            buffer.wait(functools.partial(_ended, thread), patience)
         left = buffer.passed(buffer.mark())
         if left or buffer.events:
             worker.stop()
@@ -1068,6 +1069,11 @@ def _make_fallback(
         mistake = f"'fallback_after' must be more than 0 (got {after:g})"
         raise ConfigError([mistake])
     return Fallback(sink, journal, name=name, after=after)
+
+
+def _ended(thread: threading.Thread, timeout: float | None) -> bool:
+    thread.join(timeout)
+    return not thread.is_alive()
 
 
 def _wake(relays: list[Relay]) -> Callable[[], None]:

@@ -5,6 +5,7 @@ The bounded queue in memory between the callers and the worker.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 
@@ -41,6 +42,10 @@ MAX_UNSEEN = 1_000
 # building and handing over all of them.
 LINGER = 0.02
 
+# How long a handler lets others have the lock until it looks again, in
+# seconds.
+TURN = 0.002
+
 
 class Counts(NamedTuple):
     """
@@ -64,6 +69,10 @@ class Buffer:
 
     What counts against the bounds is everything that isn't decided on, the
     batch at the sink included.
+
+    A signal handler or a finalizer may interrupt a thread that is in here and
+    call in again; one that waits lets other threads in, see `wait`. So what
+    belongs together is done between two calls, where no handler runs.
 
     Args:
         max_events: At most so many events.
@@ -95,8 +104,7 @@ class Buffer:
         self.max_events = max_events
         self.max_bytes = max_bytes
         self.sink = sink
-        # Reentrant: a signal handler or a finalizer may enqueue while its
-        # own thread is in here.
+        # Reentrant, for handlers whose own thread is in here.
         self.lock = threading.RLock()
         self.events = 0
         self.bytes = 0
@@ -215,45 +223,64 @@ class Buffer:
         """
         receipt = PendingReceipt(event, self, weight=0, urgent=False)
         receipt.decide(error)
-        fresh = Gap()
+        fresh = Gap.of(event)
         with self.lock:
-            if self.closed:
-                raise PublisherClosedError
-            begins = self._gap is None
-            if begins:  # without a call in between, see `lock`
-                self._gap = fresh
-            self.dropped += 1
-            assert self._gap is not None
-            self._gap.add(event.occurred_at)
+            begins = self._widen_gap(fresh)
             worker = self._worker
         if begins and worker is not None:  # it may be drained already
             worker.open()
         return receipt, begins
 
+    def _widen_gap(self, more: Gap) -> bool:
+        """
+        Whether one begins.
+        """
+        while True:
+            gap = self._gap
+            wider = more if gap is None else gap + more
+            if self.closed:
+                raise PublisherClosedError
+            if self._gap is gap:
+                self._gap = wider
+                self.dropped += 1
+                return gap is None
+
     def _close_gap(self) -> None:
-        gap, self._gap = self._gap, None
-        if gap is None:
-            return
-        self._append_own(gap.event(self._name))
+        while (gap := self._gap) is not None:
+            self._append(self._own(gap.event(self._name)), instead_of=gap)
 
     def _tell_start(self) -> None:
         # The room of the event that comes next was found already: this one
         # takes none from the callers.
         self._starts = False
         assert self._lifecycle is not None
-        self._append_own(self._lifecycle("Start"))
+        self._append(self._own(self._lifecycle("Start")))
 
-    def _append_own(self, event: AuditEvent, *, urgent: bool = False) -> None:
-        self._append(
-            PendingReceipt(event, self, weight=weigh(event), urgent=urgent)
-        )
+    def _own(
+        self, event: AuditEvent, *, urgent: bool = False
+    ) -> PendingReceipt:
+        return PendingReceipt(event, self, weight=weigh(event), urgent=urgent)
 
-    def _append(self, receipt: PendingReceipt) -> None:
+    def _append(
+        self, receipt: PendingReceipt, *, instead_of: Gap | None = None
+    ) -> None:
+        """
+        Put *receipt* into the queue, unless that is closed meanwhile.
+
+        The worker goes on until the gap is told of, so that is taken.
+        """
+        receipt.since = self._clock()
+        if instead_of is None:
+            if self.closed:
+                raise PublisherClosedError
+        elif self._gap is instead_of:
+            self._gap = None
+        else:
+            return
         self.events += 1
         self.bytes += receipt.weight
         self._taken += 1
         receipt.number = self._taken
-        receipt.since = self._clock()
         self._queue.append(receipt)
 
     def withdraw(self, receipt: PendingReceipt, error: SinkError) -> bool:
@@ -399,9 +426,7 @@ class Buffer:
             if place != self.sink:
                 for receipt in batch:
                     receipt.place = place
-            before = self.events
             waiters = self._decide(batch, None)
-            self._stored += before - self.events
         wake(waiters)
 
     def refuse(self, receipt: PendingReceipt, error: SinkError) -> None:
@@ -455,10 +480,12 @@ class Buffer:
     ) -> list[Gate | asyncio.Future[None]]:
         waiters: list[Gate | asyncio.Future[None]] = []
         for receipt in receipts:
-            if receipt.event is not None:
+            waiting = receipt.decide(error)
+            if waiting is not None:
                 self.events -= 1
                 self.bytes -= receipt.weight
-                waiters += receipt.decide(error)
+                self._stored += error is None
+                waiters += waiting
         return waiters
 
     # How it ends
@@ -497,18 +524,22 @@ class Buffer:
             tell: Whether to tell of the end, if the start was told of.
         """
         with self.lock:
-            ends = tell and not self.closed
+            if tell:
+                with contextlib.suppress(PublisherClosedError):
+                    self._tell_stop()
             self.closed = True
-            if ends and self._lifecycle is not None and not self._starts:
-                self._tell_stop(self._lifecycle)
             worker = self._worker
         if worker is not None:
             worker.open()
 
-    def _tell_stop(self, lifecycle: Callable[[str], AuditEvent]) -> None:
+    def _tell_stop(self) -> None:
+        lifecycle = self._lifecycle
+        if self._starts or lifecycle is None:
+            return
+        self._lifecycle = None  # a handler may close it, too
         self._close_gap()
         # Urgent: it is given up soon, and no one has to hear of that.
-        self._append_own(lifecycle("Stop"), urgent=True)
+        self._append(self._own(lifecycle("Stop"), urgent=True))
         self._last_words = 1
 
     def abandon(self, error: SinkError) -> None:
@@ -526,16 +557,41 @@ class Buffer:
         while True:
             gate = Gate()
             with self.lock:
+                self._watchers.append(gate)
                 left = self.passed(mark)
-                if left:
-                    self._watchers.append(gate)
                 self._want(mark)
             worker = self._worker
             if worker is not None:
                 worker.open()
-            if not left or not gate.wait(remaining(deadline)):
+            if not left or not self.wait(gate.wait, remaining(deadline)):
                 self.forget(gate)
                 return self.passed(mark)
+
+    def wait(
+        self, comes: Callable[[float | None], bool], timeout: float | None
+    ) -> bool:
+        """
+        Wait for what another thread does and may need the lock for.
+
+        Usually this thread hasn't got it. A handler that interrupted it in
+        here has, and lets others have it again and again.
+
+        Args:
+            comes: Waits that many seconds at most; whether it came.
+
+            timeout: Longest wait, in seconds; None waits for ever.
+        """
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        others = threading.Condition(self.lock)
+        while not comes(0.0):
+            left = end - time.monotonic()
+            try:
+                others.wait(min(max(left, 0.0), TURN))
+            except RuntimeError:  # this thread hasn't got it
+                return comes(timeout)
+            if left <= 0.0:
+                return comes(0.0)
+        return True
 
 
 def _given_up(receipt: PendingReceipt) -> SinkError:

@@ -4,7 +4,9 @@ What is left of events that were dropped: how many, and when.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+import attrs
 
 from auditlog._engine.own import own_event
 from auditlog.event import Outcome
@@ -16,22 +18,32 @@ if TYPE_CHECKING:
     from auditlog.event import AuditEvent
 
 
+@attrs.frozen
 class Gap:
     """
     Events that were dropped, one after the other.
     """
 
-    def __init__(self) -> None:
-        self._times: list[datetime] = []  # the first and the last
-        self._count = 0
+    count: int
+    first: datetime
+    last: datetime
 
-    def add(self, occurred_at: datetime) -> None:
+    @classmethod
+    def of(cls, event: AuditEvent) -> Self:
         """
-        One more, which happened then.
+        That of *event* alone.
         """
-        times = [*self._times, occurred_at]
-        self._times = [min(times), max(times)]
-        self._count += 1
+        return cls(1, event.occurred_at, event.occurred_at)
+
+    def __add__(self, more: Gap) -> Gap:
+        """
+        That of the events of both.
+        """
+        return Gap(
+            self.count + more.count,
+            min(self.first, more.first),
+            max(self.last, more.last),
+        )
 
     def event(self, publisher: str) -> AuditEvent:
         """
@@ -44,8 +56,8 @@ class Gap:
             code="BUFFER_FULL",
             reason="events were dropped because the buffer was full",
             metadata={
-                "count": self._count,
-                "first": self._times[0],
-                "last": self._times[1],
+                "count": self.count,
+                "first": self.first,
+                "last": self.last,
             },
         )

@@ -202,7 +202,7 @@ class PendingReceipt:
             return True
 
         gate = Gate()
-        if not self.watch(gate) or gate.wait(timeout):
+        if not self.watch(gate) or self._buffer.wait(gate.wait, timeout):
             return True
 
         with self._buffer.lock, contextlib.suppress(ValueError):
@@ -214,24 +214,30 @@ class PendingReceipt:
         Have *waiter* woken when the event is decided on; False if it is.
         """
         with self._buffer.lock:
-            if self.event is None:
-                return False
-
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
+            # Only now: a handler may have let others decide on it.
+            if self.event is None:
+                return False
+
             self._buffer.want(self.number)
             return True
 
     def decide(
         self, error: AuditLogError | None
-    ) -> Sequence[Gate | asyncio.Future[None]]:
+    ) -> Sequence[Gate | asyncio.Future[None]] | None:
         """
         Set the outcome, under the buffer's lock; who has to be woken.
 
         Args:
             error: None if the event is stored.
+
+        Returns:
+            None if it was decided on before; that stands.
         """
+        if self.event is None:
+            return None
         self._error = error
         self.event = None
         waiters, self._waiters = self._waiters, None
