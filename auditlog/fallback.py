@@ -4,6 +4,7 @@ Keeps events in another sink while the first one is away, and moves them back.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 
@@ -73,8 +74,11 @@ class Fallback:
         self.journal = journal
         self._sink = sink
         self._after = after
-        self._lane = Lane(sink, name=name)
-        self.relay = Relay(journal, _Home(self._lane), name=RELAY)
+        self._lane = Lane(type(sink).__name__, name=name)
+        self._second_lane = Lane(
+            type(journal).__name__, name=f"{name}-{RELAY}"
+        )
+        self.relay = Relay(journal, _Home(sink, self._lane), name=RELAY)
         self._reset()
         tell_after_fork(self)
 
@@ -82,6 +86,9 @@ class Fallback:
         self.place = type(self._sink).__name__
         # Whether this process has put events there that may still be there.
         self._kept = False
+        # Whether the journal answered once, and whether it is empty: nobody
+        # else puts events there that have to come before ours.
+        self._known = self._clear = False
         # What was seen last: the size, how many waited, and moved until then.
         self._seen = (0, 0, 0)
         self._stopped = False
@@ -110,7 +117,8 @@ class Fallback:
             return
         self.place = type(self._sink).__name__
         try:
-            self._lane.write(records, timeout=self._after)
+            write = functools.partial(self._sink.write, records)
+            self._lane.begin(write).wait(self._after)
         except PartialWriteError as exc:
             if exc.stored or exc.failed:
                 raise
@@ -134,9 +142,9 @@ class Fallback:
     def _moved(self) -> int:
         return self.relay.delivered + self.relay.dead
 
-    def _look(self) -> int:
+    def _look(self) -> None:
         """
-        Remember how many events wait in the journal, and return it.
+        Remember how many events wait in the journal.
         """
         moved, size = self._moved(), self.journal.size()
         waiting = size - self.journal.position(RELAY)
@@ -149,23 +157,31 @@ class Fallback:
             )
             self._kept = False
         self._seen = size, waiting, moved
-        return waiting
+        self._known, self._clear = True, waiting <= 0
+
+    def _look_in_time(self) -> None:
+        # A disk that hangs must not hold up a sink that works.
+        if self._second_lane.is_busy:
+            raise SinkTimeoutError("the call before has not ended")
+        self._second_lane.begin(self._look).wait(self._after)
 
     def _holds(self) -> bool:
         """
         Whether the journal holds anything that comes before what is next.
         """
+        if self._clear:
+            return False
         try:
-            waiting = self._look()
+            (self._look if self._known else self._look_in_time)()
         except AuditLogError as exc:
             if self._kept:
                 raise
             self._say_unusable(exc)
             return False
-        if waiting <= 0 and self._kept:
+        if self._clear and self._kept:
             self._kept = False
             log.info("%s has all events again", type(self._sink).__name__)
-        return waiting > 0
+        return not self._clear
 
     def _fall_back(self, records: Sequence[Record], why: Exception) -> None:
         first, second = type(self._sink).__name__, type(self.journal).__name__
@@ -194,6 +210,7 @@ class Fallback:
             self._kept |= bool(exc.stored)
             raise
         self._kept = True
+        self._clear = False
         self._look()
         self.relay.wake()
 
@@ -219,7 +236,7 @@ class Fallback:
         """
         Whether *thread* is the one that calls the first sink.
         """
-        return thread is self._lane.thread
+        return thread in (self._lane.thread, self._second_lane.thread)
 
     def wait_moved(self, timeout: float) -> None:
         """
@@ -247,6 +264,7 @@ class Fallback:
         self.relay.stop(timeout)
         self._stopped = True
         self._lane.end()
+        self._second_lane.end()
 
 
 class _Home:
@@ -254,9 +272,11 @@ class _Home:
     The first sink as the relay sees it.
     """
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, sink: Sink, lane: Lane) -> None:
+        self._sink = sink
         self._lane = lane
-        self.logger = getattr(lane.sink, "logger", log)
+        self.logger = getattr(sink, "logger", log)
 
     def write(self, records: Sequence[Record], /) -> None:
-        self._lane.write(records)
+        write = functools.partial(self._sink.write, records)
+        self._lane.begin(write).wait(None)

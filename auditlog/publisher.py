@@ -19,6 +19,7 @@ from auditlog import codec as codecs
 from auditlog._engine import retry
 from auditlog._engine.buffer import Buffer
 from auditlog._engine.failures import describe
+from auditlog._engine.lane import Job, Lane
 from auditlog._engine.own import lifecycle_event
 from auditlog._engine.process import (
     keep_until_exit,
@@ -69,6 +70,9 @@ log = logging.getLogger("auditlog.publisher")
 POLL = 0.02
 # Longest that a close waits for the event that tells of it, in seconds.
 LAST_WORDS = 1.0
+
+# What closing the sinks may take at least, in seconds, when time is up.
+CLOSING = 1.0
 
 
 class AuditLogPublisher:
@@ -699,7 +703,7 @@ class AuditLogPublisher:
             self._fallback.stop(remaining(deadline))
         for relay in self.relays.values():
             relay.stop(remaining(deadline))
-        self._close_sinks()
+        self._close_sinks(deadline)
         # Only now: an interrupted close is finished by the next one.
         self._released = True
         return left
@@ -1026,19 +1030,30 @@ class AuditLogPublisher:
         patience = 0.0 if self._buffer.last_error else LAST_WORDS
         return min(deadline, time.monotonic() + patience)
 
-    def _close_sinks(self) -> None:
-        sinks = [relay.sink for relay in self.relays.values()]
+    def _close_sinks(self, deadline: float) -> None:
+        """
+        Close them all at once; one that hangs keeps nobody waiting for long.
+        """
+        sinks = [*(relay.sink for relay in self.relays.values()), self.sink]
         if self._fallback is not None:
             sinks.append(self._fallback.journal)
-        for sink in [*sinks, self.sink]:
-            close = getattr(sink, "close", None)
-            if close is None:
-                continue
+        closing = [
+            (type(sink).__name__, self._begin(sink.close))
+            for sink in sinks
+            if hasattr(sink, "close")
+        ]
+        deadline = max(deadline, time.monotonic() + CLOSING)
+        for name, job in closing:
             try:
-                close()
+                job.wait(remaining(deadline))
             except Exception as exc:  # noqa: BLE001 - others are closed too
-                name = type(sink).__name__
                 log.warning("%s can't be closed: %s", name, describe(exc))
+
+    def _begin(self, close: Callable[[], None]) -> Job:
+        lane = Lane("close()", name=f"{self.name}-close")
+        job = lane.begin(close)
+        lane.end()
+        return job
 
 
 def _check_options(**options: int) -> None:
@@ -1056,12 +1071,13 @@ def _make_fallback(
 ) -> Fallback | None:
     if journal is None:
         return None
-    if not isinstance(journal, Journal) or journal is sink:
+    own = getattr(journal, "has_local_index", False)
+    if not own or not isinstance(journal, Journal) or journal is sink:
         raise ConfigError(
             [
                 (
-                    "'fallback' must be a journal of its own, such as "
-                    f"SpoolSink (got {type(journal).__name__})"
+                    "'fallback' must be a journal that only this process "
+                    f"writes to, as SpoolSink (got {type(journal).__name__})"
                 )
             ]
         )

@@ -1,5 +1,5 @@
 """
-Calls a sink from one thread, so that a caller can stop waiting for it.
+Calls somebody from one thread, so that a caller can stop waiting for it.
 """
 
 from __future__ import annotations
@@ -15,48 +15,76 @@ from auditlog.errors import SinkError, SinkTimeoutError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from auditlog.abc import Record, Sink
+    from collections.abc import Callable
 
 
 class Job:
     """
-    One write that waits for its turn, or is under way.
+    One call that waits for its turn, or is under way.
     """
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self.records = records
-        self.ended = Gate()
-        self.given_up = False
-        self.error: BaseException | None = None
+    def __init__(self, function: Callable[[], None], whom: str) -> None:
+        self._function = function
+        self._whom = whom
+        self._ended = Gate()
+        self._given_up = False
+        self._error: BaseException | None = None
+        self.done = False
 
-    def run(self, sink: Sink) -> None:
+    def run(self) -> None:
         """
-        Write, unless nobody waits any more.
+        Make the call, unless nobody waits any more.
         """
-        if self.given_up:
-            return
         try:
-            sink.write(self.records)
+            if not self._given_up:
+                self._function()
         except BaseException as exc:  # noqa: BLE001 - raised where one waits
-            self.error = exc
+            self._error = exc
         finally:
-            self.ended.open()
+            del self._function  # with what it holds
+            self.done = True
+            self._ended.open()
+
+    def wait(self, timeout: float | None) -> None:
+        """
+        Wait for its end; called once.
+
+        Args:
+            timeout: Longest wait, in seconds. The call then goes on.
+
+        Raises:
+            SinkTimeoutError: If it takes longer.
+
+            Exception: What the call raised.
+        """
+        if not self._ended.wait(timeout):
+            self._given_up = True
+            raise SinkTimeoutError(
+                f"{self._whom} didn't answer within {timeout:g} s"
+            )
+        error, self._error = self._error, None
+        try:
+            if isinstance(error, Exception):
+                raise error
+            if error is not None:  # it was meant for that thread
+                said = f"{self._whom} raised {type(error).__name__}"
+                raise SinkError(said) from error
+        finally:
+            del error  # or it would hold its own traceback
 
 
 class Lane:
     """
-    A sink that is written to by one thread, one batch after the other.
+    One thread that calls somebody, one call after the other.
 
     Args:
-        sink: Where the batches go.
+        whom: Whom it calls, for messages.
 
         name: For the thread.
     """
 
-    def __init__(self, sink: Sink, *, name: str) -> None:
-        self.sink = sink
+    def __init__(self, whom: str, *, name: str) -> None:
+        self._whom = whom
         self._name = name
         self._reset()
         tell_after_fork(self)
@@ -65,6 +93,7 @@ class Lane:
         # Reentrant: a signal handler may publish while its thread is in here.
         self._starting = threading.RLock()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._last: Job | None = None
         self.thread: threading.Thread | None = None
 
     def after_fork(self) -> None:
@@ -73,45 +102,23 @@ class Lane:
         """
         self._reset()
 
-    def write(
-        self, records: Sequence[Record], /, *, timeout: float | None = None
-    ) -> None:
+    @property
+    def is_busy(self) -> bool:
         """
-        Write *records* after what came before them.
-
-        Args:
-            records: As for a sink.
-
-            timeout:
-                Longest wait, in seconds. A write that is under way then goes
-                on, and may store them.
-
-        Raises:
-            SinkTimeoutError: If it takes longer.
-
-            Exception: What the sink raises.
+        Whether the call that was begun last has not ended.
         """
-        if not self._start():
-            self.sink.write(records)
-            return
-        job = Job(records)
-        self._jobs.put(job)
-        if not job.ended.wait(timeout):
-            job.given_up = True
-            raise SinkTimeoutError(
-                f"{type(self.sink).__name__} didn't answer within "
-                f"{timeout:g} s"
-            )
-        error, job.error = job.error, None
-        try:
-            if isinstance(error, Exception):
-                raise error
-            if error is not None:  # it was meant for that thread
-                name = type(self.sink).__name__
-                said = f"{name} raised {type(error).__name__}"
-                raise SinkError(said) from error
-        finally:
-            del error  # or it would hold its own traceback
+        return self._last is not None and not self._last.done
+
+    def begin(self, function: Callable[[], None], /) -> Job:
+        """
+        Call *function* after what came before it.
+        """
+        self._last = job = Job(function, self._whom)
+        if self._start():
+            self._jobs.put(job)
+        else:
+            job.run()
+        return job
 
     def end(self) -> None:
         """
@@ -143,5 +150,5 @@ class Lane:
 
     def _run(self, jobs: SimpleQueue[Job | None]) -> None:
         while (job := jobs.get()) is not None:
-            job.run(self.sink)
+            job.run()
             del job

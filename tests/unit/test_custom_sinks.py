@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 from uuid import uuid4
 
@@ -223,6 +224,37 @@ def test_sink_that_hangs_harms_nobody_but_its_callers():
             publisher.close(timeout=0.1)
     finally:
         hung.set()
+
+
+def test_sink_that_hangs_when_it_is_closed(caplog):
+    """
+    Keeps neither its caller waiting nor the other sinks open.
+    """
+    hung = threading.Event()
+
+    class Clinging(InMemorySink):
+        def close(self):
+            hung.wait(60)
+
+    class Polite(InMemorySink):
+        closed = False
+
+        def close(self):
+            self.closed = True
+
+    publisher = AuditLogPublisher(
+        Clinging(), relays={"a": Clinging(), "b": (polite := Polite())}
+    )
+    publisher.publish(make_event())
+    began = time.monotonic()
+    try:
+        publisher.close(timeout=0.1)
+    finally:
+        hung.set()
+
+    assert time.monotonic() - began < 30
+    assert polite.closed
+    assert "Clinging can't be closed: close() didn't answer" in caplog.text
 
 
 class EagerSink(InMemorySink):
