@@ -124,16 +124,16 @@ def _event_id(value: uuid.UUID) -> uuid.UUID:
 
 def _event_type(value: str) -> str:
     if type(value) is str:
-        return _checked_type(value)
+        return checked_type(value)
     if not isinstance(value, str):
         raise InvalidEventError(
             f"'event_type' must be a str (got {type(value).__name__})"
         )
-    return _checked_type(str.__str__(value))
+    return checked_type(str.__str__(value))
 
 
 @functools.lru_cache(maxsize=1024)
-def _checked_type(value: str) -> str:
+def checked_type(value: str) -> str:
     if not value:
         raise InvalidEventError("'event_type' must not be empty")
     if len(value) > MAX_TYPE_LENGTH:
