@@ -601,15 +601,16 @@ def select_live(
     query: EventQuery,
 ) -> Iterator[Record | Skipped | None]:
     """
-    The same of a source that goes on: what is in it, and what comes.
+    The same for a source that goes on: what is in it, and what comes.
 
     Args:
-        past: What was in the source when it was looked at first.
+        past:
+            What was in the source when it was looked at first, filtered by
+            :func:`select` for *query* without its limit.
 
         live: What comes, with None while nothing does.
     """
-    before = select(past, attrs.evolve(query, limit=None))
-    return _first(itertools.chain(before, _matching(live, query)), query.limit)
+    return _first(itertools.chain(past, _matching(live, query)), query.limit)
 
 
 def select_last(
@@ -619,22 +620,28 @@ def select_last(
     """
     What *scan* finds; *last* is read from the end, as far as is needed.
 
-    For readers that can begin at the end. The last ones are held in memory.
+    For readers that can begin at the end. *scan* is called at once. The last
+    ones are held in memory.
     """
     if query.last is None or query.order == "newest":
-        yield from scan(query)
-        return
+        return scan(query)
 
     backwards = attrs.evolve(
         query, last=None, limit=query.last, order="newest"
     )
+    return _turned(scan(backwards), query.limit)
+
+
+def _turned(
+    found: Iterable[Record | Skipped], limit: int | None
+) -> Iterator[Record | Skipped]:
     recent = []
-    for item in scan(backwards):
+    for item in found:
         if isinstance(item, Record):
             recent.append(item)
         else:
             yield item
-    yield from recent[::-1][: query.limit]
+    yield from recent[::-1][:limit]
 
 
 def _matching(found: Iterable[Found], query: EventQuery) -> Iterator[Found]:

@@ -341,7 +341,7 @@ class InMemoryReader(Reader):
         """
         end = self._sink.size()
         yield None
-        past = self._sink.read(0, end)
+        past = select(self._sink.read(0, end), attrs.evolve(query, limit=None))
         yield from select_live(past, self._live(end), query)
 
     def _live(self, after: int) -> Iterator[Record | None]:

@@ -5,6 +5,7 @@ Which events to read: one query that means the same for every reader.
 from __future__ import annotations
 
 import functools
+import math
 import re
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -176,7 +177,7 @@ def _outcomes(
 def _fields(
     value: Mapping[str, Value | Iterable[Value]] | Fields | None,
 ) -> Fields | None:
-    if value is None:
+    if not value and isinstance(value, Mapping | tuple | None):
         return None
     pairs = value.items() if isinstance(value, Mapping) else value
     try:
@@ -202,6 +203,8 @@ def _values(path: str, wanted: Any) -> tuple[Value, ...]:
 
 
 def _scalar(path: str, value: Any) -> Value:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise QueryError(f"where[{path!r}] must be finite (got {value})")
     if value is None or type(value) in {str, bool, int, float}:
         return value  # type: ignore[no-any-return]
     if isinstance(value, str):
@@ -221,8 +224,8 @@ class EventQuery:
     """
     Which events to read; the same meaning for every reader.
 
-    A filter that is None doesn't filter; an empty one matches nothing.
-    All filters have to match; of several values of one filter, any.
+    All filters have to match; of several values of one filter, any. A filter
+    that is None doesn't filter; one without a value matches nothing.
 
     Attributes:
         since:

@@ -18,6 +18,7 @@ from auditlog.exporters import (
 )
 from auditlog.memory import InMemoryReader, InMemorySink
 from auditlog.testing.reader_contract import (
+    FollowingReaderContract,
     GrowingReaderContract,
     ReaderContract,
 )
@@ -80,7 +81,7 @@ class TestCSVReaderOfRecords(ReaderContract):
         return CSVReader(self.path)
 
 
-class TestInMemoryReader(GrowingReaderContract):
+class TestInMemoryReader(FollowingReaderContract):
     def make_reader(self, records):
         self.sink = InMemorySink()
         if records:

@@ -21,7 +21,7 @@ from auditlog.errors import ConfigError, QueryError, ReadError
 from auditlog.event import Resource
 from auditlog.kafka import KafkaReader, KafkaSink
 from auditlog.testing.contracts import make_record
-from auditlog.testing.reader_contract import GrowingReaderContract
+from auditlog.testing.reader_contract import FollowingReaderContract
 from tests.kafka_tools import (
     admin,
     bulky,
@@ -85,7 +85,7 @@ def indexes(found):
     return [record.index for record in found]
 
 
-class TestKafkaReader(GrowingReaderContract):
+class TestKafkaReader(FollowingReaderContract):
     @pytest.fixture(autouse=True)
     def _given(self, cluster):
         self.cluster = cluster

@@ -282,7 +282,7 @@ def test_condition_in_sql_is_the_query(shared, data):
     query = data.draw(st.just(EventQuery()) | queries)
     query = data.draw(near(data.draw(st.sampled_from(records)), query))
 
-    fetched = reader._pages(query, *reader._plan(query))
+    fetched = reader._pages(query, *reader._bounds(query))
 
     expected = [r for r in records if query.matches(r)]
     if query.order == "newest":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import kafka.errors
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource
 
 from auditlog.kafka.quiet import ours
@@ -140,6 +140,20 @@ class Admin:
             for volume in each["log_dirs"]
             if volume.get("usable_bytes", -1) >= 0
         ]
+
+    def committed(
+        self, group: str, topic: str, partitions: Iterable[int]
+    ) -> dict[int, int]:
+        """
+        The offsets that *group* has committed in *topic*.
+        """
+        places = [TopicPartition(topic, number) for number in partitions]
+        found = self._client.list_group_offsets({group: places})[group]
+        return {
+            place.partition: each.offset
+            for place, each in found.items()
+            if each.offset >= 0
+        }
 
     def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         wanted = [ConfigResource("topic", name) for name in names]
