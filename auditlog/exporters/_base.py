@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import logging
 import time
-import zlib
 
 from abc import abstractmethod
 from collections import Counter
@@ -24,6 +23,13 @@ from auditlog.abc import Events, Origin, Reader, Record, Skipped
 from auditlog.errors import ConfigError, ExportError
 from auditlog.event import AuditEvent
 
+from ._compression import (
+    LEVELS,
+    SUFFIXES,
+    UNSUPPORTED,
+    Encoder,
+    encoder_of,
+)
 from ._progress import watched
 from ._report import ExportReport
 from ._target import StdoutClosedError, name_of, opened
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
     from uuid import UUID
 
+    from ._compression import Kind
     from ._progress import Progress
 
     Exportable = Iterable[Record | AuditEvent | Skipped]
@@ -44,8 +51,6 @@ BATCH = 128
 
 MAX_REASONS = 100
 MAX_EXAMPLES = 100
-
-_UNSUPPORTED = {".zst", ".zstd", ".bz2", ".xz", ".lz4", ".br", ".zip"}
 
 logger = logging.getLogger("auditlog.exporters")
 
@@ -175,14 +180,12 @@ class _Output:
         return self._sha256.hexdigest()
 
 
-def _compressed(chunks: Iterator[bytes], level: int) -> Iterator[bytes]:
-    # Unlike gzip.open, zlib writes neither a time nor a name into the header,
-    # so that equal events give equal files.
-    gzip = zlib.compressobj(level, zlib.DEFLATED, 31)
+def _compressed(chunks: Iterator[bytes], encoder: Encoder) -> Iterator[bytes]:
     for chunk in chunks:
-        if data := gzip.compress(chunk):
+        if data := encoder.add(chunk):
             yield data
-    yield gzip.flush()
+    if rest := encoder.end():
+        yield rest
 
 
 @attrs.frozen(kw_only=True)
@@ -199,7 +202,7 @@ class FileExporter:
         compression_level: How well.
     """
 
-    compression: Literal["infer", "gzip"] | None = "infer"
+    compression: Literal["infer", "gzip", "zstd"] | None = "infer"
     compression_level: int | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -267,9 +270,7 @@ class FileExporter:
         """
         started = time.monotonic()
         tally = Tally(errors)
-        chunks = self._rendered(
-            events, tally, compresses=self._compresses(target)
-        )
+        chunks = self._rendered(events, tally, self._encoder(target))
         output = _Output()
         total = len(events) if isinstance(events, Sized) else None
 
@@ -292,15 +293,15 @@ class FileExporter:
         The bytes of a file, piece by piece, as for a streamed HTTP response.
 
         Nothing is read before the first piece is asked for. Compressed only
-        with ``compression="gzip"``. What was passed over is logged at
-        WARNING on ``auditlog.exporters``, with the count for each reason.
+        with ``compression="gzip"`` or ``"zstd"``. What was passed over is
+        logged at WARNING on ``auditlog.exporters``, with the count for each
+        reason.
 
         Raises:
             ExportError: As `export()`, while the pieces are taken.
         """
         tally = Tally("report")
-        compresses = self.compression == "gzip"
-        yield from self._rendered(events, tally, compresses=compresses)
+        yield from self._rendered(events, tally, self._encoder(None))
         if tally.skipped:
             logger.warning(
                 "%d records were no audit events and were not exported: %s",
@@ -321,40 +322,33 @@ class FileExporter:
         return b"".join(plain.iter_bytes(events)).decode()
 
     def _mistakes(self) -> Iterator[str]:
-        if self.compression not in {"infer", "gzip", None}:
+        if self.compression not in {"infer", "gzip", "zstd", None}:
             yield (
-                "'compression' must be 'infer', 'gzip' or None "
+                "'compression' must be 'infer', 'gzip', 'zstd' or None "
                 f"(got {self.compression!r})"
             )
-        if self.compression_level not in {None, *range(10)}:
+        levels = LEVELS["zstd" if self.compression == "zstd" else "gzip"]
+        if self.compression_level not in {None, *levels}:
             yield (
-                "'compression_level' must be from 0 to 9 "
+                f"'compression_level' must be from 0 to {levels[-1]} "
                 f"(got {self.compression_level!r})"
             )
 
-    def _compresses(self, target: object) -> bool:
-        if self.compression != "infer":
-            return self.compression == "gzip"
-
-        suffix = PurePath(name_of(target)).suffix.lower()
-        if _is_path(target) and suffix in _UNSUPPORTED:
-            raise ExportError(
-                f"can't write {name_of(target)}: {suffix} is not supported; "
-                "use .gz, or pass compression=None to write it plain"
-            )
-        return _is_path(target) and suffix == ".gz"
+    def _encoder(self, target: object) -> Encoder:
+        """
+        What compresses what goes to *target*.
+        """
+        kind = self.compression
+        if kind == "infer":
+            kind = _inferred(target)
+        return encoder_of(kind, self.compression_level)
 
     def _rendered(
-        self, events: Exportable, tally: Tally, *, compresses: bool
+        self, events: Exportable, tally: Tally, encoder: Encoder
     ) -> Generator[bytes]:
         batches = tally.batches(events)
         with contextlib.closing(self._chunks(batches, tally)) as chunks:
-            if not compresses:
-                yield from chunks
-                return
-
-            level = self.compression_level
-            yield from _compressed(chunks, 1 if level is None else level)
+            yield from _compressed(chunks, encoder)
 
     @abstractmethod
     def _chunks(
@@ -363,6 +357,19 @@ class FileExporter:
         """
         The bytes of a file; what is written is counted by *tally*.
         """
+
+
+def _inferred(target: object) -> Kind | None:
+    if not _is_path(target):
+        return None
+
+    suffix = PurePath(name_of(target)).suffix.lower()
+    if suffix in UNSUPPORTED:
+        raise ExportError(
+            f"can't write {name_of(target)}: {suffix} is not supported; "
+            "use .zst or .gz, or pass compression=None to write it plain"
+        )
+    return SUFFIXES.get(suffix)
 
 
 def _is_path(target: object) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import sys
 import tempfile
 import zlib
 
@@ -14,10 +15,12 @@ from abc import abstractmethod
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from auditlog.abc import Reader, Record, Skipped, select
 from auditlog.errors import DecodingError, ReadError
+
+from ._compression import load_zstd
 
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ BOM = b"\xef\xbb\xbf"
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
-_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _DAMAGED = "the compressed data is damaged or ends early"
 _CHUNK = 1000
 
@@ -65,7 +68,7 @@ class FileReader(Reader):
     Reads events from a file; what all kinds of files have in common.
 
     Args:
-        path: The file; one that gzip compressed is known by its bytes.
+        path: The file; gzip and zstd are known by its bytes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -142,7 +145,7 @@ class FileReader(Reader):
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except _DAMAGE as exc:
+        except _damage() as exc:
             raise ReadError(f"can't read {self._path}: {_DAMAGED}") from exc
         except OSError as exc:
             reason = exc.strerror or exc
@@ -185,27 +188,60 @@ class _Head(io.RawIOBase):
 def _opened(path: Path, size: int) -> IO[bytes]:
     raw = path.open("rb", buffering=0)
     head = io.BufferedReader(_Head(raw, size), 128 * 1024)
-    start = head.peek(2)[:2]
-    if start in _UTF_16:
+    try:
+        return _decompressed(head, path)
+    except BaseException:
         head.close()
+        raise
+
+
+def _decompressed(head: Any, path: Path) -> IO[bytes]:
+    start = head.peek(4)[:4]
+    if start.startswith(_UTF_16):
         raise ReadError(f"can't read {path}: it is UTF-16; save it as UTF-8")
-    if start == _GZIP:
-        return cast(IO[bytes], _Gzip(head))
-    return head
+    if start.startswith(_GZIP):
+        return cast(IO[bytes], _Packed(gzip.GzipFile(fileobj=head), head))
+    if start == _ZSTD:
+        zstd: Any = load_zstd(f"reading {path}")
+        return cast(IO[bytes], _Packed(zstd.ZstdFile(head), head))
+    return cast(IO[bytes], head)
 
 
-class _Gzip(gzip.GzipFile):
+class _Packed:
     """
-    Closes the file below, too.
+    A compressed file; closes the file below, too.
+
+    No buffer of its own: it would lose what stands before a damage.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(fileobj=file, mode="rb")
-        self._below = file
+    def __init__(self, unpacked: Any, below: IO[bytes]) -> None:
+        self._unpacked = unpacked
+        self._below = below
+        self.read = unpacked.read
+        self.read1 = unpacked.read1
+        self.readline = unpacked.readline
+        self.seek = unpacked.seek
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        super().close()
+        self._unpacked.close()
         self._below.close()
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """
+    What tells that compressed data are damaged.
+    """
+    known = (EOFError, zlib.error, gzip.BadGzipFile)
+    for name in ("compression.zstd", "backports.zstd"):
+        if zstd := sys.modules.get(name):
+            return (*known, zstd.ZstdError)
+    return known
 
 
 def lines(file: IO[bytes], mark: Mark) -> Iterator[Row]:
@@ -228,7 +264,7 @@ def lines(file: IO[bytes], mark: Mark) -> Iterator[Row]:
                 yield Row(offset, line, b"", "longer than 16 MiB")
             offset += length
             line += 1
-    except _DAMAGE:
+    except _damage():
         yield Row(offset, line, b"", _DAMAGED)
 
 
@@ -255,8 +291,8 @@ def _backwards(
     rows_of: Callable[[Iterator[Row]], Iterator[Row]],
 ) -> Iterator[Row]:
     # A row's start is known only from before, so a first pass marks every
-    # thousandth. gzip can't be read from its middle.
-    if isinstance(file, _Gzip):
+    # thousandth. What is compressed can't be read from its middle.
+    if isinstance(file, _Packed):
         with tempfile.TemporaryFile() as plain:
             if _is_damaged_copy(file, plain):
                 yield Row(0, 0, b"", _DAMAGED)
@@ -274,12 +310,12 @@ def _backwards(
         yield from reversed(chunk)
 
 
-def _is_damaged_copy(file: gzip.GzipFile, copy: IO[bytes]) -> bool:
+def _is_damaged_copy(file: _Packed, copy: IO[bytes]) -> bool:
     file.seek(0)
     try:
         # Unlike read(), read1() gives what stands before the damage.
         while data := file.read1(128 * 1024):
             copy.write(data)
-    except _DAMAGE:
+    except _damage():
         return True
     return False
