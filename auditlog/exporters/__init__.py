@@ -10,13 +10,14 @@ from ._json import JSONExporter
 from ._json_reader import JSONLinesReader
 from ._lines import LinesExporter
 from ._progress import Progress
-from ._report import ExportReport
+from ._report import ExportedPart, ExportReport
 
 
 __all__ = [
     "CSVExporter",
     "CSVReader",
     "ExportReport",
+    "ExportedPart",
     "JSONExporter",
     "JSONLinesReader",
     "LinesExporter",

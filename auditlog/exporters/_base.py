@@ -5,23 +5,17 @@ What all exporters to files have in common: batches, counting, targets.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import time
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sized
-from itertools import islice
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from auditlog import codec
-from auditlog.abc import Events, Origin, Reader, Record, Skipped
 from auditlog.errors import ConfigError, ExportError
-from auditlog.event import AuditEvent
 
 from ._compression import (
     LEVELS,
@@ -30,168 +24,34 @@ from ._compression import (
     Encoder,
     encoder_of,
 )
+from ._names import is_path, name_of
+from ._output import Part
 from ._progress import watched
 from ._report import ExportReport
-from ._target import StdoutClosedError, name_of, opened
+from ._tally import Tally
+from ._target import StdoutClosedError, stored
 
 
 if TYPE_CHECKING:
     from os import PathLike
     from typing import BinaryIO
-    from uuid import UUID
+
+    from auditlog.abc import Record
+    from auditlog.event import AuditEvent
 
     from ._compression import Kind
     from ._progress import Progress
+    from ._report import ExportedPart
+    from ._tally import Exportable
 
-    Exportable = Iterable[Record | AuditEvent | Skipped]
-
-
-# A batch holds this many events at most: 8 MiB of the longest bodies.
-BATCH = 128
-
-MAX_REASONS = 100
-MAX_EXAMPLES = 100
 
 logger = logging.getLogger("auditlog.exporters")
-
-
-class Tally:
-    """
-    Makes batches of records of whatever was given, and counts them.
-    """
-
-    def __init__(self, errors: str) -> None:
-        if errors not in {"report", "raise"}:
-            raise ConfigError(
-                [f"'errors' must be 'report' or 'raise' (got {errors!r})"]
-            )
-        self.rows = 0
-        self.cut = 0
-        self.first: Record | None = None
-        self.last: Record | None = None
-        self.skipped: Counter[str] = Counter()
-        self.skipped_first: list[Skipped] = []
-        self.warnings: list[str] = []
-        self._errors = errors
-
-    def batches(self, events: Exportable) -> Iterator[list[Record]]:
-        """
-        The records of *events*; what isn't one is counted and left out.
-        """
-        items = _items(events)
-        with contextlib.closing(items):
-            while batch := list(islice(items, BATCH)):
-                # The usual case costs no look at each item in Python.
-                if {*map(type, batch)} == {Record}:
-                    yield batch
-                else:
-                    yield list(self._records(batch))
-
-    def count(self, records: list[Record]) -> None:
-        """
-        Take note that *records* are written.
-        """
-        if not records:
-            return
-
-        self.rows += len(records)
-        self.first = self.first or records[0]
-        self.last = records[-1]
-
-    def skip_record(self, record: Record, reason: str) -> None:
-        """
-        Take note that *record* is left out.
-        """
-        place = str(_position(record))
-        self.skip(Skipped(place=place, reason=reason, origin=record.origin))
-
-    def skip(self, skipped: Skipped) -> None:
-        """
-        Take note of *skipped*.
-
-        Raises:
-            ExportError: If errors are to be raised.
-        """
-        if self._errors == "raise":
-            raise ExportError(
-                f"can't export {skipped.place}: {skipped.reason}"
-            )
-
-        reason = skipped.reason
-        if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
-            reason = "other reasons"
-        self.skipped[reason] += 1
-        if len(self.skipped_first) < MAX_EXAMPLES:
-            self.skipped_first.append(skipped)
-
-    def _records(self, items: Iterable[object]) -> Iterator[Record]:
-        for item in items:
-            if isinstance(item, Record):
-                yield item
-            elif isinstance(item, AuditEvent):
-                yield Record(event_id=item.event_id, body=codec.encode(item))
-            elif isinstance(item, Skipped):
-                self.skip(item)
-            else:
-                raise ExportError(
-                    f"can't export a {type(item).__name__}; events are "
-                    "Record or AuditEvent"
-                )
-
-
-def _items(events: Any) -> Any:
-    if isinstance(events, Reader):
-        events = events.read()
-    if not isinstance(events, Iterable) or isinstance(events, str | bytes):
-        raise ExportError(
-            f"can't export a {type(events).__name__}; give a reader, what its "
-            "read() returns, or an iterable of events"
-        )
-    items = events.scan() if isinstance(events, Events) else iter(events)
-    return items if hasattr(items, "close") else (item for item in items)
-
-
-def _position(record: Record | None) -> Origin | int | UUID | None:
-    if record is None:
-        return None
-
-    at = record.origin
-    if at is None:
-        return record.index or record.event_id
-    # Without the key and the headers, which are content.
-    return Origin(topic=at.topic, partition=at.partition, offset=at.offset)
-
-
-class _Output:
-    """
-    Counts and hashes what is written.
-    """
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._sha256 = hashlib.sha256()
-
-    def add(self, data: bytes) -> None:
-        self.bytes += len(data)
-        self._sha256.update(data)
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
-
-
-def _compressed(chunks: Iterator[bytes], encoder: Encoder) -> Iterator[bytes]:
-    for chunk in chunks:
-        if data := encoder.add(chunk):
-            yield data
-    if rest := encoder.end():
-        yield rest
 
 
 @attrs.frozen(kw_only=True)
 class FileExporter:
     """
-    Renders events as bytes; what CSV and JSON have in common.
+    Renders events as bytes; what all exporters to files have in common.
 
     Holds settings only, so one object may be used again, and by several
     threads.
@@ -238,9 +98,12 @@ class FileExporter:
                 what it passed over is in the report.
 
             target:
-                A path, ``"-"`` for standard output, or a binary file object,
-                which is left open. A pipe, a device and a file object get
-                the bytes as they come, so after an error they hold a part.
+                A path, a URL such as ``s3://bucket/audit.jsonl.gz`` (needs
+                the extra ``remote``), ``"-"`` for standard output, or a
+                binary file object, which is left open. An object of a store
+                appears when it is complete, as far as the store can. A pipe,
+                a device and a file object get the bytes as they come, so
+                after an error they hold a part.
 
             progress:
                 None shows on a terminal or in a notebook how far it has
@@ -271,20 +134,26 @@ class FileExporter:
         started = time.monotonic()
         tally = Tally(errors)
         chunks = self._rendered(events, tally, self._encoder(target))
-        output = _Output()
         total = len(events) if isinstance(events, Sized) else None
 
         with contextlib.closing(chunks), watched(progress, total) as told:
             try:
-                with opened(target, overwrite=overwrite) as write:
+                with stored(target, overwrite=overwrite) as store:
+                    part = Part(store, None, None)
                     for chunk in chunks:
-                        write(chunk)
-                        output.add(chunk)
+                        part.write(chunk)
                         told(tally.rows)
+                    part.ended()
             except StdoutClosedError:
                 tally.warnings.append("standard output was closed early")
 
-        return _report(name_of(target), tally, output, started)
+        return report_of(
+            name_of(target),
+            tally,
+            part.bytes,
+            part.sha256.hexdigest(),
+            started=started,
+        )
 
     def iter_bytes(
         self, events: Iterable[Record | AuditEvent], /
@@ -343,16 +212,9 @@ class FileExporter:
             kind = _inferred(target)
         return encoder_of(kind, self.compression_level)
 
+    @abstractmethod
     def _rendered(
         self, events: Exportable, tally: Tally, encoder: Encoder
-    ) -> Generator[bytes]:
-        batches = tally.batches(events)
-        with contextlib.closing(self._chunks(batches, tally)) as chunks:
-            yield from _compressed(chunks, encoder)
-
-    @abstractmethod
-    def _chunks(
-        self, batches: Iterator[list[Record]], tally: Tally
     ) -> Generator[bytes]:
         """
         The bytes of a file; what is written is counted by *tally*.
@@ -360,7 +222,7 @@ class FileExporter:
 
 
 def _inferred(target: object) -> Kind | None:
-    if not _is_path(target):
+    if not is_path(target):
         return None
 
     suffix = PurePath(name_of(target)).suffix.lower()
@@ -372,23 +234,29 @@ def _inferred(target: object) -> Kind | None:
     return SUFFIXES.get(suffix)
 
 
-def _is_path(target: object) -> bool:
-    return hasattr(target, "__fspath__") or isinstance(target, str)
-
-
-def _report(
-    target: str, tally: Tally, output: _Output, started: float
+def report_of(
+    target: str,
+    tally: Tally,
+    size: int,
+    sha256: str,
+    *,
+    started: float,
+    parts: Iterable[ExportedPart] = (),
 ) -> ExportReport:
+    """
+    What was written, and what was passed over.
+    """
     return ExportReport(
         target=target,
         rows=tally.rows,
         cut=tally.cut,
-        bytes=output.bytes,
-        sha256=output.sha256,
-        first=_position(tally.first),
-        last=_position(tally.last),
+        bytes=size,
+        sha256=sha256,
+        first=tally.first,
+        last=tally.last,
         skipped=tally.skipped,
         skipped_first=tuple(tally.skipped_first),
         elapsed=time.monotonic() - started,
         warnings=tuple(tally.warnings),
+        parts=tuple(parts),
     )
