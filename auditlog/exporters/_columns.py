@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -56,6 +56,20 @@ def key_text(key: bytes | None) -> str | None:
     if text.startswith(BASE64):
         return BASE64 + base64.b64encode(key).decode()
     return text
+
+
+def headers_text(
+    headers: Sequence[tuple[str, bytes | None]],
+) -> str | None:
+    """
+    Headers as JSON, pairs in their order; values as keys are written.
+    """
+    if not headers:
+        return None
+
+    return _encode(
+        [[name, key_text(value)] for name, value in headers]
+    ).decode()
 
 
 def body_text(body: bytes) -> str:
@@ -181,6 +195,9 @@ ORIGIN_COLUMNS: dict[str, Column] = {
     "offset": lambda record, _, __: str(record.origin.offset),
     "timestamp": lambda record, _, __: time_text(record.origin.timestamp),
     "key": lambda record, _, text: text(key_text(record.origin.key)),
+    "headers": lambda record, _, text: text(
+        headers_text(record.origin.headers)
+    ),
 }
 """What only records of a Kafka topic have."""
 

@@ -53,9 +53,14 @@ class CSVExporter(RowExporter):
             ``"records"`` has ``timestamp, partition, offset, key, value`` of
             records of a Kafka topic, where *value* is the stored body.
 
+        headers:
+            Whether *layout*'s columns of ``"records"`` are followed by
+            ``headers``, the record's headers as JSON.
+
         columns:
             Names of columns, in the order to write, instead of *layout*'s.
-            Any of both layouts, and ``topic``, ``index``, ``recorded_at``.
+            Any of both layouts, and ``topic``, ``headers``, ``index``,
+            ``recorded_at``.
 
         metadata_keys:
             Members of *metadata* that get a column of their own behind the
@@ -105,6 +110,7 @@ class CSVExporter(RowExporter):
     """
 
     layout: Literal["events", "records"] = "events"
+    headers: bool = False
     columns: tuple[str, ...] | None = attrs.field(
         default=None, converter=attrs.converters.optional(_names)
     )
@@ -129,6 +135,9 @@ class CSVExporter(RowExporter):
                 choice = ", ".join(map(repr, allowed))
                 yield f"{name!r} must be one of {choice} (got {value!r})"
 
+        if self.headers and (self.layout != "records" or self.columns):
+            yield "'headers' is for layout='records' without 'columns'"
+
         known = [self._written(name) for name in COLUMNS]
         for name in self.columns or ():
             if name not in known:
@@ -144,7 +153,8 @@ class CSVExporter(RowExporter):
 
     def _fields(self) -> list[str]:
         if self.columns is None:
-            return [*LAYOUTS.get(self.layout, ())]
+            headers = ["headers"] if self.headers else []
+            return [*LAYOUTS.get(self.layout, ()), *headers]
 
         known = {self._written(name): name for name in COLUMNS}
         return [known[name] for name in self.columns if name in known]

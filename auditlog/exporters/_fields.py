@@ -111,6 +111,7 @@ class Fields:
             offset=_int(offset),
             timestamp=None if timestamp is None else _time(timestamp),
             key=_key(self._cell(cells, "key")),
+            headers=_headers(self._cell(cells, "headers")),
         )
 
 
@@ -203,3 +204,17 @@ def _key(text: str | None) -> bytes | None:
         return base64.b64decode(text.removeprefix(BASE64), validate=True)
     except binascii.Error as exc:
         raise DecodingError("a key holds broken Base64") from exc
+
+
+_pairs = msgspec.json.Decoder(list[tuple[str, str | None]]).decode
+
+
+def _headers(text: str | None) -> tuple[tuple[str, bytes | None], ...]:
+    if text is None:
+        return ()
+
+    try:
+        pairs = _pairs(text)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise DecodingError("a cell holds no headers") from exc
+    return tuple((name, _key(value)) for name, value in pairs)
