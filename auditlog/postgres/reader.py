@@ -88,6 +88,19 @@ class PostgresReader(Reader):
         """
         return select_last(self._scan, query)
 
+    def find(self, event_id: UUID, /) -> Record | None:
+        """
+        The event of that id, or None if there is none; quick by an index.
+
+        Raises:
+            ReadError:
+                If the database can't be reached or has no tables of ours.
+
+        .. versionadded:: 0.1.0
+        """
+        rows = self._ask(self._sql["event_by_id"], event_id=event_id)
+        return next((record(*columns) for columns in rows), None)
+
     def watch(
         self, query: EventQuery, /
     ) -> Generator[Record | Skipped | None, None, None]:

@@ -388,3 +388,10 @@ SELECT current_user::text,
     ON relnamespace = pg_namespace.oid
    AND relname IN ('event', 'entry', 'schema_version')
  WHERE nspname = %(schema)s
+
+
+-- event_by_id --
+SELECT event.id, event.body, entry.idx, event.recorded_at
+  FROM {schema}.event
+  LEFT JOIN {schema}.entry ON entry.event_id = event.id
+ WHERE event.id = %(event_id)s
