@@ -18,7 +18,6 @@ from auditlog.exporters import (
 )
 from auditlog.memory import InMemoryReader, InMemorySink
 from auditlog.testing.reader_contract import (
-    FollowingReaderContract,
     GrowingReaderContract,
     ReaderContract,
 )
@@ -81,7 +80,7 @@ class TestCSVReaderOfRecords(ReaderContract):
         return CSVReader(self.path)
 
 
-class TestInMemoryReader(FollowingReaderContract):
+class TestInMemoryReader(GrowingReaderContract):
     def make_reader(self, records):
         self.sink = InMemorySink()
         if records:
