@@ -53,6 +53,15 @@ def _schema(names: tuple[str, ...]) -> pa.Schema:
     return pa.schema([(name, kinds[COLUMNS[name].kind]) for name in names])
 
 
+def plain_schema(names: Sequence[str]) -> pa.Schema:
+    """
+    As :func:`schema`, without dictionaries: how values become Python's.
+    """
+    pa = pyarrow("an Arrow table")
+    kinds = _types(pa) | {"word": pa.string()}
+    return pa.schema([(name, kinds[COLUMNS[name].kind]) for name in names])
+
+
 def _types(pa: Any) -> dict[str, Any]:
     header = pa.struct([("name", pa.string()), ("value", pa.binary())])
     return {

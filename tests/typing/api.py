@@ -31,6 +31,8 @@ from auditlog import (
     KafkaSink,
     LinesExporter,
     Outcome,
+    ParquetExporter,
+    ParquetReader,
     PendingReceipt,
     PostgresReader,
     PostgresSink,
@@ -179,6 +181,7 @@ readers: list[Reader] = [
     CSVReader("audit.csv"),
     InMemoryReader(InMemorySink()),
     JSONLinesReader("audit.jsonl"),
+    ParquetReader("audit.parquet"),
     KafkaReader(cluster, "x"),
     PostgresReader("x"),
 ]
@@ -195,6 +198,7 @@ exporters: list[Exporter] = [
     CSVExporter(),
     JSONExporter(framing="array"),
     LinesExporter(profile="leef"),
+    ParquetExporter(layout="records"),
 ]
 
 # Shapes of SIEMs: by name, or with settings of one's own.
