@@ -13,11 +13,13 @@ from ._batches import (
 )
 from ._columns import LAYOUTS, RECORD_COLUMNS
 from ._schema import plain_schema, pyarrow, schema
+from ._tables import Tables
 
 
 __all__ = [
     "LAYOUTS",
     "RECORD_COLUMNS",
+    "Tables",
     "can_read",
     "chunks",
     "needs_events",

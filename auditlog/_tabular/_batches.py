@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from auditlog.abc import Record
+    from auditlog.abc import Record, Skipped
 
     Skip = Callable[[Record, str], object]
 
@@ -102,6 +102,14 @@ def chunks(records: Iterable[Record], rows: int) -> Iterator[list[Record]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def reason_of(item: Record | Skipped) -> str | None:
+    """
+    Why *item* was passed over; None for a record.
+    """
+    reason: str | None = getattr(item, "reason", None)
+    return reason
 
 
 def needs_events(names: Sequence[str]) -> bool:
