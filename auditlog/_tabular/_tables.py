@@ -58,7 +58,7 @@ class Tables:
         Read all events into an Arrow table.
 
         The schema is fixed, whatever the events hold: see
-        [Parquet files](../reference/parquet.md) for columns and types. What
+        :doc:`/reference/parquet` for columns and types. What
         is no audit event isn't in the table, and is logged at WARNING on
         ``auditlog.tables`` with the count for each reason.
 
