@@ -5,6 +5,7 @@ What all exporters to files have in common: batches, counting, targets.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import time
@@ -124,7 +125,9 @@ class Tally:
             if isinstance(item, Record):
                 yield item
             elif isinstance(item, AuditEvent):
-                yield Record(event_id=item.event_id, body=codec.encode(item))
+                # Keeps the event, unless its body has to be cut.
+                body = functools.partial(codec.encode, item)
+                yield Record(event_id=item.event_id, body=body)
             elif isinstance(item, Skipped):
                 self.skip(item)
             else:

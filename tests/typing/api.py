@@ -57,7 +57,7 @@ from auditlog.abc import (
     Skipped,
     select,
 )
-from auditlog.exporters import read_csv
+from auditlog.exporters import read_csv, read_parquet
 from auditlog.profiles import CEF, OCSF, Line, Profile, profile_named
 from auditlog.stats import PublisherStats, RelayStats
 from auditlog.status import HeldBack, JournalStatus, RelayStatus
@@ -194,6 +194,8 @@ for reader in readers:
 assert_type(JSONExporter().dumps([event]), str)
 assert_type(select([], query), Iterator[Record | Skipped])
 assert_type(read_csv("audit.csv"), Events)
+assert_type(read_parquet("audit.parquet").head().tail(3), Events)
+assert_type(read_csv("audit.csv").count(), int)
 exporters: list[Exporter] = [
     CSVExporter(),
     JSONExporter(framing="array"),

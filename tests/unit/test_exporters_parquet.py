@@ -8,6 +8,7 @@ import io
 import sys
 
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 
 import attrs
 import pyarrow as pa
@@ -235,6 +236,59 @@ def test_equal_events_give_equal_files():
     pieces = list(exporter.iter_bytes(RECORDS * 30))
     assert once.getvalue() == b"".join(pieces)
     assert all(pieces)
+
+
+def test_events_are_not_decoded_again(monkeypatch):
+    """
+    What comes as events, or was decoded, costs no look into its body; one
+    that had to be cut is written as it will be read.
+    """
+    decoded = []
+    decode = codec.decode
+    long = make_event(metadata={"x": "y" * 200_000})
+
+    def decode_and_note(body):
+        decoded.append(body)
+        return decode(body)
+
+    monkeypatch.setattr(codec, "decode", decode_and_note)
+    source = [*(record.event for record in RECORDS), long]
+    decoded.clear()
+    pieces = list(ParquetExporter().iter_bytes(source))
+
+    assert [codec.encode(long)] == decoded
+    assert b"".join(pieces).startswith(b"PAR1")
+
+
+@pytest.fixture(name="pool")
+def _pool():
+    before = pa.default_memory_pool()
+    pools = []
+
+    def new():
+        pools.append(pa.proxy_memory_pool(before))
+        pa.set_memory_pool(pools[-1])
+        return pools[-1]
+
+    yield new
+    pa.set_memory_pool(before)
+
+
+def test_memory_stays_flat(pool, tmp_path):
+    """
+    Five times the events take no more of Arrow's memory, written and read.
+    """
+
+    def peak(count):
+        used = pool()
+        path = tmp_path / "a.parquet"
+        for layout in ("events", "records"):
+            exporter = ParquetExporter(layout=layout, row_group_rows=2000)
+            exporter.export(islice(cycle(RECORDS), count), path)
+        assert count == sum(1 for _ in read_parquet(path))
+        return used.max_memory()
+
+    assert peak(50_000) < 1.2 * peak(10_000)
 
 
 def test_what_is_no_event_is_counted(tmp_path):
