@@ -37,14 +37,20 @@ if TYPE_CHECKING:
     from .connections import Connection
 
 
+# Most rows that one statement looks at for what matches: none runs long, or
+# longer in a longer table.
+_REACH = 100_000
+
+
 class PostgresReader(Reader):
     """
     Reads what a :class:`PostgresSink` has stored.
 
     Reads in pages, each in a transaction of its own, so that a long export
-    doesn't hold up the server. Needs no more than SELECT on the tables
-    ``event`` and ``entry``, and works on a standby. The order is that of the
-    journal; records have an index as soon as a relay ran.
+    doesn't hold up the server, which does the filtering. Needs no more than
+    SELECT on the tables ``event`` and ``entry``, and works on a standby. The
+    order is that of the journal; records have an index as soon as a relay
+    ran.
 
     Not promised: that an event whose transaction was open when reading began
     is left out or in.
@@ -100,8 +106,7 @@ class PostgresReader(Reader):
         Raises:
             ReadError: As for :meth:`scan`.
         """
-        ((end,),) = self._ask(self._sql["last_seq"])
-        end = end or 0
+        end = self._end()
         yield None
         while self._horizon() < end:
             yield None
@@ -112,19 +117,29 @@ class PostgresReader(Reader):
     def _scan(
         self, query: EventQuery, *, end: int | None = None
     ) -> Iterator[Record | Skipped]:
-        return select(self._pages(query, *self._bounds(query, end)), query)
+        last = self._end() if end is None else end
+        return select(self._found(query, last), query)
 
-    def _bounds(
-        self, query: EventQuery, end: int | None = None
-    ) -> tuple[int, int]:
+    def _end(self) -> int:
+        ((last,),) = self._ask(self._sql["last_seq"])
+        return last or 0
+
+    def _found(self, query: EventQuery, last: int) -> Iterator[Record]:
+        newest = query.order == "newest"
+        if newest and query.since is not None and query.until is None:
+            # Often enough is found here, and where the stretch of time
+            # begins, which takes a look at all of it, is not asked.
+            near = max(last - _REACH, 0)
+            yield from self._pages(query, near + 1, last)
+            last = near
+        yield from self._pages(query, *self._bounds(query, last))
+
+    def _bounds(self, query: EventQuery, last: int) -> tuple[int, int]:
         """
         The first and the last *seq* to look at.
         """
-        last = end
-        if last is None:
-            ((last,),) = self._ask(self._sql["last_seq"])
         if not last or (query.since is None and query.until is None):
-            return 1, last or 0
+            return 1, last
         filters = Filters(query)
         statement = self._sql["bounds"].replace("{times}", filters.times)
         ((first, last),) = self._ask(statement, last=last, **filters.params)
@@ -134,10 +149,15 @@ class PostgresReader(Reader):
         self, query: EventQuery, first: int, last: int
     ) -> Iterator[Record]:
         limit = min(self._page_size, query.limit or self._page_size)
+        reach = _REACH if query.filters else last
         exact = True
         while first <= last:
+            if query.order == "oldest":
+                low, high = first, min(last, first + reach - 1)
+            else:
+                low, high = max(first, last - reach + 1), last
             try:
-                page = self._page(query, first, last, limit, exact=exact)
+                page = self._page(query, low, high, limit, exact=exact)
             except ReadError as exc:
                 # A body that PostgreSQL can't parse, though perhaps Python.
                 refused = isinstance(exc.__cause__, EventRefusedError)
@@ -146,12 +166,12 @@ class PostgresReader(Reader):
                 exact = False
                 continue
             yield from (record(*columns) for *columns, _ in page)
-            if len(page) < limit:
-                return
+            if len(page) == limit:
+                low = high = page[-1][-1]
             if query.order == "oldest":
-                first = page[-1][-1] + 1
+                first = high + 1
             else:
-                last = page[-1][-1] - 1
+                last = low - 1
 
     def _page(
         self,
