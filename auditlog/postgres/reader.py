@@ -4,6 +4,8 @@ Reads events from a PostgreSQL database.
 
 from __future__ import annotations
 
+import logging
+
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
@@ -18,7 +20,12 @@ from auditlog.abc import (
     select_last,
     select_live,
 )
-from auditlog.errors import EventRefusedError, ReadError, SinkError
+from auditlog.errors import (
+    EventRefusedError,
+    ReadError,
+    SinkError,
+    SinkUnavailableError,
+)
 
 from .driver import connections
 from .filters import Filters
@@ -83,6 +90,7 @@ class PostgresReader(Reader):
         )
         self._sql = statements(config.schema)
         self._page_size = page_size
+        self._logger = logging.getLogger("auditlog.postgres")
 
     def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
         """
@@ -101,7 +109,8 @@ class PostgresReader(Reader):
         Everything that matches *query*, and then what is stored.
 
         Goes as far as no open transaction could still store an event before;
-        on a standby, as far as events have an index.
+        on a standby, as far as events have an index. Once it follows, a
+        server that is away is waited for.
 
         Raises:
             ReadError: As for :meth:`scan`.
@@ -130,9 +139,15 @@ class PostgresReader(Reader):
             # Often enough is found here, and where the stretch of time
             # begins, which takes a look at all of it, is not asked.
             near = max(last - _REACH, 0)
-            yield from self._pages(query, near + 1, last)
+            yield from self._records(query, near + 1, last)
             last = near
-        yield from self._pages(query, *self._bounds(query, last))
+        yield from self._records(query, *self._bounds(query, last))
+
+    def _records(
+        self, query: EventQuery, first: int, last: int
+    ) -> Iterator[Record]:
+        for page, _ in self._pages(query, first, last):
+            yield from page
 
     def _bounds(self, query: EventQuery, last: int) -> tuple[int, int]:
         """
@@ -147,7 +162,10 @@ class PostgresReader(Reader):
 
     def _pages(
         self, query: EventQuery, first: int, last: int
-    ) -> Iterator[Record]:
+    ) -> Iterator[tuple[list[Record], int]]:
+        """
+        What matches, and how far that is.
+        """
         limit = min(self._page_size, query.limit or self._page_size)
         reach = _REACH if query.filters else last
         exact = True
@@ -165,13 +183,14 @@ class PostgresReader(Reader):
                     raise
                 exact = False
                 continue
-            yield from (record(*columns) for *columns, _ in page)
             if len(page) == limit:
                 low = high = page[-1][-1]
+            far = high if query.order == "oldest" else low
+            yield [record(*columns) for *columns, _ in page], far
             if query.order == "oldest":
-                first = high + 1
+                first = far + 1
             else:
-                last = low - 1
+                last = far - 1
 
     def _page(
         self,
@@ -191,11 +210,20 @@ class PostgresReader(Reader):
 
     def _live(self, query: EventQuery, after: int) -> Iterator[Record | None]:
         query = _unlimited(query)
+        is_away = False
         while True:
-            horizon = self._horizon()
-            if horizon > after:
-                yield from self._pages(query, after + 1, horizon)
-                after = horizon
+            try:
+                horizon = self._horizon()
+                is_away = False
+                for page, far in self._pages(query, after + 1, horizon):
+                    after = far
+                    yield from page
+            except ReadError as exc:
+                if not isinstance(exc.__cause__, SinkUnavailableError):
+                    raise
+                if not is_away:
+                    self._logger.warning("%s; still trying", exc)
+                is_away = True
             yield None
 
     def _horizon(self) -> int:

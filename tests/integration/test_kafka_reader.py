@@ -498,6 +498,7 @@ def test_following_outlives_a_broker_that_is_away(kafka_proxy, topic, write):
     with KafkaReader(away, topic).follow(interval=0.01) as events:
         assert [1] == indexes([next(events)])
         kafka_proxy.refuse()
+        kafka_proxy.cut()
         write(records(2, first=2))
         kafka_proxy.restore()
         found = [next(events), next(events)]

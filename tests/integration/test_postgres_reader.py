@@ -25,9 +25,11 @@ from auditlog.postgres import PostgresReader, PostgresSink
 from tests.postgres_tools import (
     as_role,
     execute,
+    in_thread,
     make_record,
     make_records,
     opened,
+    until,
 )
 from tests.strategies import json_values, scalars
 
@@ -196,8 +198,8 @@ def test_far_times(sink, database_url):
     reader = PostgresReader(database_url)
 
     for since in (first, datetime.min.replace(tzinfo=east)):
-        for until in (None, last, datetime.max.replace(tzinfo=west)):
-            query = EventQuery(since=since, until=until)
+        for end in (None, last, datetime.max.replace(tzinfo=west)):
+            query = EventQuery(since=since, until=end)
             expected = [r for r in records if query.matches(r)]
             assert ids(expected) == ids(reader.read(query))
 
@@ -478,6 +480,31 @@ def test_following_goes_by_indexes_where_there_are_some(sink, database_url):
 
     assert ids(numbered) == ids(found)
     assert [1, 2, 3] == [record.index for record in found]
+
+
+def test_following_outlives_a_server_that_is_away(
+    sink, database_proxy, proxied_database_url, caplog
+):
+    """
+    Nothing is lost and nothing comes twice; it is told once.
+    """
+    sink.write(first := make_records(2))
+    reader = PostgresReader(proxied_database_url)
+    with reader.follow(interval=0.01) as events:
+        before = [next(events), next(events)]
+        database_proxy.refuse()
+        database_proxy.cut()
+        sink.write(more := make_records(2))
+        join = in_thread(lambda: [next(events), next(events)])
+        until(lambda: caplog.messages)
+        database_proxy.restore()
+        after = join()
+
+    assert ids(first) == ids(before)
+    assert ids(more) == ids(after)
+    (told,) = caplog.messages
+    assert told.startswith("can't read audit events in PostgreSQL database")
+    assert told.endswith("; still trying")
 
 
 def test_following_needs_no_more_than_reading(sink, database_url):
