@@ -116,6 +116,7 @@ class PostgresReader(Reader):
             ReadError: As for :meth:`scan`.
         """
         end = self._end()
+        self._check_order(end)
         yield None
         while self._horizon() < end:
             yield None
@@ -225,6 +226,16 @@ class PostgresReader(Reader):
                     self._logger.warning("%s; still trying", exc)
                 is_away = True
             yield None
+
+    def _check_order(self, end: int) -> None:
+        rows = self._ask(self._sql["horizon"])
+        ((_, numbered, _, is_standby),) = rows
+        if end and is_standby and numbered is None:
+            raise ReadError(
+                f"can't follow {self._connections.where}: it is a standby, "
+                "which knows the order of events with an index only, and "
+                "none has one; run a relay, or follow the primary"
+            )
 
     def _horizon(self) -> int:
         """
