@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from auditlog.postgres import PostgresReader, PostgresSink
     from auditlog.publisher import AuditLogPublisher
     from auditlog.relay import Relay
-    from auditlog.spool import SpoolSink
+    from auditlog.spool import SpoolReader, SpoolSink
 
 
 __all__ = [
@@ -96,6 +96,7 @@ __all__ = [
     "Resource",
     "Secret",
     "SpoolConfig",
+    "SpoolReader",
     "SpoolSink",
     "TopicConfig",
     "context",
@@ -146,7 +147,7 @@ _HOMES = {
     "postgres": ("PostgresReader", "PostgresSink"),
     "publisher": ("AuditLogPublisher",),
     "relay": ("Relay",),
-    "spool": ("SpoolSink",),
+    "spool": ("SpoolReader", "SpoolSink"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

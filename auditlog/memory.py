@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from auditlog._engine.process import tell_after_fork
-from auditlog.abc import EventQuery, Reader, Record, Skipped, select
+from auditlog.abc import (
+    EventQuery,
+    Reader,
+    Record,
+    Skipped,
+    select,
+    select_live,
+)
 from auditlog.errors import (
     DuplicateEventError,
     LeaseLostError,
@@ -28,12 +35,16 @@ from auditlog.status import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from uuid import UUID
 
     from auditlog.abc import DeadLetter
     from auditlog.errors import SinkError
     from auditlog.event import AuditEvent
+
+
+# Events that are taken from a sink at once.
+_PAGE = 1000
 
 
 class InMemorySink:
@@ -321,6 +332,25 @@ class InMemoryReader(Reader):
         if query.order == "newest":
             records.reverse()
         return select(records, query)
+
+    def watch(
+        self, query: EventQuery, /
+    ) -> Generator[Record | Skipped | None, None, None]:
+        """
+        Everything that matches *query*, and then what the sink gets.
+        """
+        end = self._sink.size()
+        yield None
+        past = select(self._sink.read(0, end), attrs.evolve(query, limit=None))
+        yield from select_live(past, self._live(end), query)
+
+    def _live(self, after: int) -> Iterator[Record | None]:
+        while True:
+            records = self._sink.read(after, _PAGE)
+            yield from records
+            if not records:
+                yield None
+            after += len(records)
 
     def __repr__(self) -> str:
         return f"InMemoryReader({self._sink!r})"

@@ -20,6 +20,7 @@ from auditlog.exporters import (
 )
 from auditlog.memory import InMemoryReader, InMemorySink
 from auditlog.testing.reader_contract import (
+    FollowingReaderContract,
     GrowingReaderContract,
     ReaderContract,
 )
@@ -99,7 +100,7 @@ class TestParquetReaderOfRecords(TestParquetReader):
         return ParquetReader(self.path)
 
 
-class TestInMemoryReader(GrowingReaderContract):
+class TestInMemoryReader(FollowingReaderContract):
     def make_reader(self, records):
         self.sink = InMemorySink()
         if records:

@@ -244,9 +244,20 @@ SELECT max(seq) FROM {schema}.event
 
 -- bounds --
 -- Not min(seq), which would be looked for along the index on seq, row by row.
+-- Only by time: other filters would be applied to a whole stretch of time
+-- before the first page, and to its rows again in their pages.
 SELECT min(seq + 0), max(seq + 0)
   FROM {schema}.event
- WHERE seq <= %(last)s AND {filters}
+ WHERE seq <= %(last)s AND {times}
+
+-- horizon --
+-- The last event that is there, the last one with an index, when the server
+-- was started, and whether it is a standby, which knows no writers.
+SELECT (SELECT max(seq) FROM {schema}.event),
+       (SELECT event.seq
+          FROM {schema}.entry JOIN {schema}.event ON event.id = entry.event_id
+         ORDER BY entry.idx DESC LIMIT 1),
+       pg_postmaster_start_time(), pg_is_in_recovery()
 
 -- page_oldest --
 SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
