@@ -11,7 +11,7 @@ import functools
 import itertools
 
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -26,13 +26,21 @@ from auditlog.query import EventQuery as EventQuery  # noqa: PLC0414 - its publi
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from uuid import UUID
 
+    from matplotlib.figure import Figure
+
+    from auditlog._progress import Progress
+    from auditlog.activity import EventCounts
+    from auditlog.activity._fields import EventField, TimeUnit
     from auditlog.event import AuditEvent
     from auditlog.status import JournalStatus
 
 Found = TypeVar("Found", "Record | Skipped", "Record | Skipped | None")
+
+
+MAX_REASONS = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -618,6 +626,133 @@ class Events(Tables, Iterable[Record]):
     def _first(self, count: int) -> Iterator[Record | Skipped]:
         return self.head(count).scan()
 
+    def events_per(
+        self,
+        unit: TimeUnit,
+        /,
+        *,
+        by: EventField | None = None,
+        tz: str | tzinfo = "UTC",
+        top: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> EventCounts:
+        """
+        How many events occurred in each *unit* of time.
+
+        Looks at each event once, in memory that depends on the number of
+        rows and groups and not of events. What lies between the first and
+        the last event, and between *since* and *until* of a query without a
+        limit, is there even if it is empty.
+
+        Args:
+            unit:
+                ``second``, ``10 seconds``, ``minute``, ``10 minutes``,
+                ``hour``, ``4 hours``, ``day``, ``week`` (from Monday),
+                ``month`` or ``year``; or ``weekday`` and ``hour_of_day``,
+                which come round again.
+
+            by:
+                What to tell apart: ``actor``, ``actor_type``,
+                ``event_type``, ``outcome``, ``resource`` (type/id),
+                ``resource_type``, ``severity``, ``source_ip``, ``tenant``,
+                ``weekday`` or ``hour_of_day``.
+
+            tz:
+                Whose clocks and calendars are meant, by name or as a tzinfo.
+                The hour that comes twice in autumn is two rows; a day may
+                have 23 or 25 hours.
+
+            top: Keep so many groups, the largest, and sum up the others.
+
+            progress: As for `CSVExporter.export()`.
+
+        Raises:
+            QueryError:
+                If an argument can't mean anything, or the result would have
+                more than about a million rows or counts.
+
+            ReadError: If the reader fails.
+
+        .. versionadded:: 0.1.0
+        """
+        from auditlog.activity._counting import (  # noqa: PLC0415 - see there
+            count_events,
+        )
+
+        skipped: Counter[str] = Counter()
+        return count_events(
+            _events_in(self.scan(), skipped),
+            unit,
+            by=by,
+            tz=tz,
+            top=top,
+            bounds=self._bounds,
+            skipped=skipped,
+            progress=progress,
+        )
+
+    def plot_activity(
+        self,
+        *,
+        tz: str | tzinfo = "UTC",
+        title: str | None = None,
+        top: int = 10,
+        progress: bool | Progress | None = None,
+    ) -> Figure:
+        """
+        Draw when the events occurred, how they ended, and who acted.
+
+        A timeline by outcome, a heat map of weekday and hour, and the actors
+        with the most events, in colours and hatches that can be told apart
+        without seeing colours. Looks at each event once, in memory that
+        depends on the number of actors and not of events.
+
+        In a notebook the figure shows itself as the value of a cell;
+        elsewhere ``figure.savefig("activity.png")``. pyplot is neither used
+        nor set up, so nothing has to be closed, and threads may draw.
+
+        Args:
+            tz: Whose clocks are meant, by name or as a tzinfo.
+
+            title: Stands above the numbers.
+
+            top: Show so many actors at most.
+
+            progress: As for `CSVExporter.export()`.
+
+        Raises:
+            MissingExtraError: If matplotlib isn't installed.
+
+            QueryError:
+                If an argument can't mean anything, or there are more than
+                about a million actors.
+
+            ReadError: If the reader fails.
+
+        .. versionadded:: 0.1.0
+        """
+        from auditlog.activity._overview import (  # noqa: PLC0415 - see there
+            plot_activity,
+        )
+
+        skipped: Counter[str] = Counter()
+        return plot_activity(
+            _events_in(self.scan(), skipped),
+            tz=tz,
+            title=title,
+            top=top,
+            bounds=self._bounds,
+            skipped=skipped,
+            progress=progress,
+        )
+
+    @property
+    def _bounds(self) -> tuple[datetime | None, datetime | None]:
+        # A limit may have cut the events off long before the bounds.
+        if self.query.limit is not None:
+            return None, None
+        return self.query.since, self.query.until
+
     def __repr__(self) -> str:
         return f"<Events of {self.reader!r} {self.query!r}>"
 
@@ -665,6 +800,25 @@ class Exporter(Protocol):
         """
         Write *events* to *target* and report what was written.
         """
+
+
+def _events_in(
+    found: Iterator[Record | Skipped], skipped: Counter[str]
+) -> Iterator[AuditEvent]:
+    """
+    The events of *found*; what isn't one is counted in *skipped*.
+    """
+    for item in found:
+        try:
+            if isinstance(item, Record):
+                yield item.event
+                continue
+            reason = item.reason
+        except DecodingError as exc:
+            reason = str(exc)
+        if reason not in skipped and len(skipped) >= MAX_REASONS:
+            reason = "other reasons"
+        skipped[reason] += 1
 
 
 def select(

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from auditlog import codec
+from auditlog._progress import watched
 from auditlog.abc import Events, Origin, Reader, Record, Skipped
 from auditlog.errors import ConfigError, ExportError
 from auditlog.event import AuditEvent
 
-from ._progress import watched
 from ._report import ExportReport
 from ._target import StdoutClosedError, name_of, opened
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
     from uuid import UUID
 
-    from ._progress import Progress
+    from auditlog._progress import Progress
 
     Exportable = Iterable[Record | AuditEvent | Skipped]
 

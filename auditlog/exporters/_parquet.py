@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import BinaryIO
 
+    from auditlog._progress import Progress
     from auditlog.abc import Record
     from auditlog.event import AuditEvent
 
     from ._base import Tally
-    from ._progress import Progress
     from ._report import ExportReport
 
 

@@ -10,6 +10,8 @@ from typing import Any, assert_type
 
 import attrs
 
+from matplotlib.figure import Figure
+
 from auditlog import (
     Actor,
     AuditEvent,
@@ -57,6 +59,7 @@ from auditlog.abc import (
     Skipped,
     select,
 )
+from auditlog.activity import EventCounts
 from auditlog.exporters import read_csv, read_parquet
 from auditlog.profiles import CEF, OCSF, Line, Profile, profile_named
 from auditlog.stats import PublisherStats, RelayStats
@@ -187,6 +190,8 @@ readers: list[Reader] = [
 ]
 for reader in readers:
     assert_type(reader.read(query), Events)
+    assert_type(reader.read().events_per("hour", by="actor"), EventCounts)
+    assert_type(reader.read().plot_activity(tz="Europe/Berlin"), Figure)
     assert_type(iter(reader), Iterator[Record])
     assert_type(reader.scan(query), Iterator[Record | Skipped])
     assert_type(JSONExporter().export(reader, "x"), ExportReport)
