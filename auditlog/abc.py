@@ -641,8 +641,8 @@ class Events(Tables, Iterable[Record]):
 
         Looks at each event once, in memory that depends on the number of
         rows and groups and not of events. What lies between the first and
-        the last event, and between *since* and *until* of a query without a
-        limit, is there even if it is empty.
+        the last event, and between *since* and *until* of a query without
+        *last* and *limit* as far as it is past, is there even if it is empty.
 
         Args:
             unit:
@@ -748,8 +748,9 @@ class Events(Tables, Iterable[Record]):
 
     @property
     def _bounds(self) -> tuple[datetime | None, datetime | None]:
-        # A limit may have cut the events off long before the bounds.
-        if self.query.limit is not None:
+        # Where the query takes only so many events, the rest of the time
+        # isn't empty.
+        if self.query.limit is not None or self.query.last is not None:
             return None, None
         return self.query.since, self.query.until
 

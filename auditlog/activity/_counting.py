@@ -37,7 +37,12 @@ def asked(bounds: Bounds) -> Span:
     The time that was asked for, empty units at its ends included.
     """
     since, until = (time and time.astimezone(dt.UTC) for time in bounds)
-    return Span(since, until and until - dt.datetime.resolution)
+    if until is not None:
+        # What is still to come is not empty, nobody knows it yet.
+        until = min(until - dt.datetime.resolution, dt.datetime.now(dt.UTC))
+    if since and until and until < since:
+        return Span(None, None)
+    return Span(since, until)
 
 
 class Counting:

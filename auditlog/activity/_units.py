@@ -246,9 +246,9 @@ def zone_of(tz: str | dt.tzinfo) -> dt.tzinfo:
         return ZoneInfo(tz)
     except (KeyError, ValueError, TypeError, OSError) as exc:
         raise QueryError(
-            f"there is no time zone {tz!r}; give a name such as "
-            "'Europe/Berlin' (where the system has none, "
-            "pip install tzdata brings them) or a tzinfo"
+            f"no time zone is called {tz!r}; use a name such as "
+            "'Europe/Berlin' or 'UTC' (where the system has none, "
+            "pip install tzdata brings them)"
         ) from exc
 
 

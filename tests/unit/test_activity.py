@@ -266,8 +266,22 @@ def test_bounds_of_a_query_are_shown():
 
     assert [n for _, n in quiet.events_per("hour")] == [0, 1, 0, 0]
     assert [n for _, n in read(**bounds).events_per("hour")] == [0, 0, 0, 0]
-    limited = read(*at(1), limit=1, **bounds)
-    assert [n for _, n in limited.events_per("hour")] == [1]
+    for few in ({"limit": 1}, {"last": 1}):
+        limited = read(*at(1), **few, **bounds)
+        assert [n for _, n in limited.events_per("hour")] == [1]
+
+
+def test_the_future_is_not_empty():
+    """
+    Hours of today that are still to come have no row.
+    """
+    now = datetime.now(UTC)
+    today = read(since=now - timedelta(days=1), until=now + timedelta(days=9))
+
+    future = read(since=now + timedelta(days=1), until=now + timedelta(days=9))
+
+    assert 24 <= len(today.events_per("hour")) <= 26
+    assert len(future.events_per("hour")) == 0
 
 
 def test_no_events_are_an_empty_table():
@@ -314,7 +328,10 @@ def test_each_event_is_looked_at_once():
         ({"unit": "fortnight"}, "'unit' must be one of 'second', .*fortnight"),
         ({"by": "colour"}, "'by' must be one of 'actor', .*'colour'"),
         ({"top": 0}, r"'top' must be at least 1 \(got 0\)"),
-        ({"tz": "Mars/Base"}, "no time zone 'Mars/Base'; .*'Europe/Berlin'"),
+        (
+            {"tz": "Mars/Base"},
+            "no time zone is called 'Mars/Base'; .*'Europe/Berlin'",
+        ),
         ({"tz": "../etc/passwd"}, "no time zone"),
         ({"tz": ""}, "no time zone"),
     ],
