@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from auditlog._progress import watched
 from auditlog.errors import ConfigError, ExportError
 
 from ._compression import (
@@ -26,7 +27,6 @@ from ._compression import (
 )
 from ._names import is_path, name_of
 from ._output import Part
-from ._progress import watched
 from ._report import ExportReport
 from ._tally import Tally
 from ._target import StdoutClosedError, stored
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import BinaryIO
 
+    from auditlog._progress import Progress
     from auditlog.abc import Record
     from auditlog.event import AuditEvent
 
     from ._compression import Kind
-    from ._progress import Progress
     from ._report import ExportedPart
     from ._tally import Exportable
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from auditlog._progress import watched
 from auditlog.errors import ExportError
 
 from ._base import FileExporter, report_of
 from ._names import name_of
 from ._output import Output
-from ._progress import watched
 from ._tally import Tally
 from ._target import StdoutClosedError, stored
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import BinaryIO
 
+    from auditlog._progress import Progress
     from auditlog.abc import Record
     from auditlog.event import AuditEvent
 
     from ._compression import Encoder
     from ._local import Write
-    from ._progress import Progress
     from ._rendering import Rendering
     from ._report import ExportReport
     from ._tally import Exportable

@@ -4,6 +4,8 @@ Reads events from a PostgreSQL database.
 
 from __future__ import annotations
 
+import logging
+
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
@@ -18,7 +20,12 @@ from auditlog.abc import (
     select_last,
     select_live,
 )
-from auditlog.errors import EventRefusedError, ReadError, SinkError
+from auditlog.errors import (
+    EventRefusedError,
+    ReadError,
+    SinkError,
+    SinkUnavailableError,
+)
 
 from .driver import connections
 from .filters import Filters
@@ -37,14 +44,20 @@ if TYPE_CHECKING:
     from .connections import Connection
 
 
+# Most rows that one statement looks at for what matches: none runs long, or
+# longer in a longer table.
+_REACH = 100_000
+
+
 class PostgresReader(Reader):
     """
     Reads what a :class:`PostgresSink` has stored.
 
     Reads in pages, each in a transaction of its own, so that a long export
-    doesn't hold up the server. Needs no more than SELECT on the tables
-    ``event`` and ``entry``, and works on a standby. The order is that of the
-    journal; records have an index as soon as a relay ran.
+    doesn't hold up the server, which does the filtering. Needs no more than
+    SELECT on the tables ``event`` and ``entry``, and works on a standby. The
+    order is that of the journal; records have an index as soon as a relay
+    ran.
 
     Not promised: that an event whose transaction was open when reading began
     is left out or in.
@@ -77,6 +90,7 @@ class PostgresReader(Reader):
         )
         self._sql = statements(config.schema)
         self._page_size = page_size
+        self._logger = logging.getLogger("auditlog.postgres")
 
     def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
         """
@@ -108,13 +122,14 @@ class PostgresReader(Reader):
         Everything that matches *query*, and then what is stored.
 
         Goes as far as no open transaction could still store an event before;
-        on a standby, as far as events have an index.
+        on a standby, as far as events have an index. Once it follows, a
+        server that is away is waited for.
 
         Raises:
             ReadError: As for :meth:`scan`.
         """
-        ((end,),) = self._ask(self._sql["last_seq"])
-        end = end or 0
+        end = self._end()
+        self._check_order(end)
         yield None
         while self._horizon() < end:
             yield None
@@ -125,19 +140,35 @@ class PostgresReader(Reader):
     def _scan(
         self, query: EventQuery, *, end: int | None = None
     ) -> Iterator[Record | Skipped]:
-        return select(self._pages(query, *self._bounds(query, end)), query)
+        last = self._end() if end is None else end
+        return select(self._found(query, last), query)
 
-    def _bounds(
-        self, query: EventQuery, end: int | None = None
-    ) -> tuple[int, int]:
+    def _end(self) -> int:
+        ((last,),) = self._ask(self._sql["last_seq"])
+        return last or 0
+
+    def _found(self, query: EventQuery, last: int) -> Iterator[Record]:
+        newest = query.order == "newest"
+        if newest and query.since is not None and query.until is None:
+            # Often enough is found here, and where the stretch of time
+            # begins, which takes a look at all of it, is not asked.
+            near = max(last - _REACH, 0)
+            yield from self._records(query, near + 1, last)
+            last = near
+        yield from self._records(query, *self._bounds(query, last))
+
+    def _records(
+        self, query: EventQuery, first: int, last: int
+    ) -> Iterator[Record]:
+        for page, _ in self._pages(query, first, last):
+            yield from page
+
+    def _bounds(self, query: EventQuery, last: int) -> tuple[int, int]:
         """
         The first and the last *seq* to look at.
         """
-        last = end
-        if last is None:
-            ((last,),) = self._ask(self._sql["last_seq"])
         if not last or (query.since is None and query.until is None):
-            return 1, last or 0
+            return 1, last
         filters = Filters(query)
         statement = self._sql["bounds"].replace("{times}", filters.times)
         ((first, last),) = self._ask(statement, last=last, **filters.params)
@@ -145,12 +176,20 @@ class PostgresReader(Reader):
 
     def _pages(
         self, query: EventQuery, first: int, last: int
-    ) -> Iterator[Record]:
+    ) -> Iterator[tuple[list[Record], int]]:
+        """
+        What matches, and how far that is.
+        """
         limit = min(self._page_size, query.limit or self._page_size)
+        reach = _REACH if query.filters else last
         exact = True
         while first <= last:
+            if query.order == "oldest":
+                low, high = first, min(last, first + reach - 1)
+            else:
+                low, high = max(first, last - reach + 1), last
             try:
-                page = self._page(query, first, last, limit, exact=exact)
+                page = self._page(query, low, high, limit, exact=exact)
             except ReadError as exc:
                 # A body that PostgreSQL can't parse, though perhaps Python.
                 refused = isinstance(exc.__cause__, EventRefusedError)
@@ -158,13 +197,14 @@ class PostgresReader(Reader):
                     raise
                 exact = False
                 continue
-            yield from (record(*columns) for *columns, _ in page)
-            if len(page) < limit:
-                return
+            if len(page) == limit:
+                low = high = page[-1][-1]
+            far = high if query.order == "oldest" else low
+            yield [record(*columns) for *columns, _ in page], far
             if query.order == "oldest":
-                first = page[-1][-1] + 1
+                first = far + 1
             else:
-                last = page[-1][-1] - 1
+                last = far - 1
 
     def _page(
         self,
@@ -184,12 +224,31 @@ class PostgresReader(Reader):
 
     def _live(self, query: EventQuery, after: int) -> Iterator[Record | None]:
         query = _unlimited(query)
+        is_away = False
         while True:
-            horizon = self._horizon()
-            if horizon > after:
-                yield from self._pages(query, after + 1, horizon)
-                after = horizon
+            try:
+                horizon = self._horizon()
+                is_away = False
+                for page, far in self._pages(query, after + 1, horizon):
+                    after = far
+                    yield from page
+            except ReadError as exc:
+                if not isinstance(exc.__cause__, SinkUnavailableError):
+                    raise
+                if not is_away:
+                    self._logger.warning("%s; still trying", exc)
+                is_away = True
             yield None
+
+    def _check_order(self, end: int) -> None:
+        rows = self._ask(self._sql["horizon"])
+        ((_, numbered, _, is_standby),) = rows
+        if end and is_standby and numbered is None:
+            raise ReadError(
+                f"can't follow {self._connections.where}: it is a standby, "
+                "which knows the order of events with an index only, and "
+                "none has one; run a relay, or follow the primary"
+            )
 
     def _horizon(self) -> int:
         """

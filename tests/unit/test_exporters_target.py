@@ -19,6 +19,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from auditlog import _progress
 from auditlog.abc import Skipped
 from auditlog.errors import ExportError
 from auditlog.exporters import (
@@ -26,7 +27,6 @@ from auditlog.exporters import (
     ExportReport,
     JSONExporter,
     JSONLinesReader,
-    _progress,
     _target,
 )
 from auditlog.testing.reader_contract import sample_records
