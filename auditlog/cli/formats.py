@@ -12,23 +12,25 @@ from .source import suffix
 
 
 if TYPE_CHECKING:
+    from auditlog.exporters import ParquetExporter
     from auditlog.exporters._base import FileExporter
 
 
 PROFILES = ("ocsf", "ecs", "splunk-hec", "asim", "gelf", "cef", "leef")
-FORMATS = ("jsonl", "json", "csv", *PROFILES)
+FORMATS = ("jsonl", "json", "csv", "parquet", *PROFILES)
 
 BY_SUFFIX = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
     ".csv": "csv",
+    ".parquet": "parquet",
     ".cef": "cef",
     ".leef": "leef",
 }
 
 _LINES = {"cef", "leef"}
-BINARY: frozenset[str] = frozenset()  # nothing for a terminal
+BINARY = {"parquet"}  # nothing for a terminal
 
 
 def format_of(target: str, named: str | None) -> str:
@@ -54,7 +56,7 @@ def format_of(target: str, named: str | None) -> str:
 
 def exporter_for(
     name: str, table: dict[str, Any], common: dict[str, Any]
-) -> FileExporter:
+) -> FileExporter | ParquetExporter:
     """
     What writes that format.
 
@@ -68,11 +70,11 @@ def exporter_for(
     """
     from auditlog import exporters  # noqa: PLC0415 - only where it is needed
 
+    _refuse_misplaced(name, {**table, **common})
     if name == "csv":
         return exporters.CSVExporter(**table, **common)
-    if table:
-        options = ", ".join(f"--{each.replace('_', '-')}" for each in table)
-        raise ConfigError([f"{options} can't be said of {name}, only of csv"])
+    if name == "parquet":
+        return exporters.ParquetExporter(**table)
     if name in _LINES:
         return exporters.LinesExporter(profile=name, **common)
     if name in PROFILES:
@@ -80,3 +82,23 @@ def exporter_for(
     if name == "json":
         return exporters.JSONExporter(framing="array", **common)
     return exporters.JSONExporter(**common)
+
+
+def _refuse_misplaced(name: str, settings: dict[str, Any]) -> None:
+    wrong = [each for each in settings if name not in _TAKEN_BY[each]]
+    if wrong:
+        options = ", ".join(f"--{each.replace('_', '-')}" for each in wrong)
+        raise ConfigError([f"{options} can't be said of {name}"])
+
+
+_OF_CSV = {"csv"}
+
+_TAKEN_BY = {
+    "layout": {"csv", "parquet"},
+    "columns": _OF_CSV,
+    "metadata_keys": _OF_CSV,
+    "delimiter": _OF_CSV,
+    "headers": _OF_CSV,
+    "guard": _OF_CSV,
+    "max_file_bytes": {*FORMATS} - {"parquet"},
+}

@@ -184,6 +184,12 @@ def _csv(path: str, _: Asked) -> Source:
     return Source(path, CSVReader(path))
 
 
+def _parquet(path: str, _: Asked) -> Source:
+    from auditlog.exporters import ParquetReader  # noqa: PLC0415
+
+    return Source(path, ParquetReader(path))
+
+
 def _json_lines(path: str, _: Asked) -> Source:
     if path == "-":
         from .stdin import StdinReader  # noqa: PLC0415
@@ -231,10 +237,16 @@ _SCHEMES = {
     "spool": _spool,
     "csv": _csv,
     "jsonl": _json_lines,
+    "parquet": _parquet,
     "kafka": _kafka,
     "postgresql": _url("postgresql"),
     "postgres": _url("postgres"),
     "jdbc": _url("jdbc"),
 }
 
-SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+SUFFIXES = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}

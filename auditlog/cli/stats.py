@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from auditlog.activity import _fields
+
 from .line import clipped, columns, padded
 
 
@@ -32,19 +34,12 @@ TIMES: dict[str, Callable[[AuditEvent], str]] = {
 }
 
 FIELDS: dict[str, Callable[[AuditEvent], str | None]] = {
-    "outcome": lambda event: event.outcome,
-    "type": lambda event: event.event_type,
-    "actor": lambda event: event.actor.id if event.actor else None,
-    "resource": lambda event: f"{event.resource.type}/{event.resource.id}",
-    "tenant": lambda event: event.tenant,
+    **_fields.FIELDS,
     "code": lambda event: event.code,
-    "address": lambda event: (
-        event.request.source_ip if event.request else None
-    ),
     **TIMES,
 }
 
-OVERVIEW = ("outcome", "type", "actor")
+OVERVIEW = ("outcome", "event_type", "actor")
 
 
 @attrs.define

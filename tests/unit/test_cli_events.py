@@ -79,10 +79,11 @@ def process(*arguments, **options):
 
 def test_converting_there_and_back_gives_equal_events(run, files, day):
     """
-    From CSV to JSON Lines and to CSV again; the name says what a file is.
+    From CSV to JSON Lines, to Parquet and to CSV; the name says what it is.
     """
     run("convert", files / "day.csv", "events.jsonl.gz")
-    run("convert", "events.jsonl.gz", "again.csv")
+    run("convert", "events.jsonl.gz", "events.parquet")
+    run("convert", "parquet:events.parquet", "again.csv")
 
     assert day == [r.event for r in JSONLinesReader("events.jsonl.gz")]
     assert day == [r.event for r in CSVReader("again.csv")]
@@ -136,7 +137,7 @@ def test_table_options(run, files):
     header, *_ = result.stdout.splitlines()
     assert header == '"actor_id";event_type;metadata_cluster'
     assert "--columns" in refused.stderr
-    assert "can't be said of json, only of csv" in refused.stderr
+    assert "can't be said of json" in refused.stderr
 
 
 def test_report(run, files):
@@ -177,6 +178,10 @@ def test_parts(run, files, day):
     )
     told = run("export", files / "day.csv", "-o=b.csv", "--max-file-bytes=9k")
     wrong = run("export", files / "day.csv", "--max-file-bytes=2x", code=2)
+    refused = run(
+        *("export", files / "day.csv", "-o=c.parquet", "--max-file-bytes=2M"),
+        code=1,
+    )
 
     parts = json.loads(result.stdout)["parts"]
     read = [r.event for part in parts for r in JSONLinesReader(part["target"])]
@@ -184,6 +189,7 @@ def test_parts(run, files, day):
     assert day == read
     assert "b-00002.csv: " in told.stderr
     assert "is no size; say 5000000 or 5M" in wrong.stderr
+    assert "--max-file-bytes can't be said of parquet" in refused.stderr
 
 
 def test_no_overwrite(run, files):
@@ -519,7 +525,7 @@ def test_stats(run, files, day):
     found = json.loads(asked.stdout)
     actors, hours = found["by"]["actor"], found["by"]["hour"]
     assert told.stdout.startswith("60 events from ")
-    for title in ("outcome", "type", "actor"):
+    for title in ("outcome", "event_type", "actor"):
         assert f"\n\n{title} " in told.stdout
     assert found["events"] == len(day)
     assert len(actors["groups"]) == 2

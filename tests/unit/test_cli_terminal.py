@@ -148,6 +148,18 @@ def test_terminal_gets_json_with_escapes(command, file, events):
     assert [json.loads(each) for each in stored] == [*map(json.loads, lines)]
 
 
+def test_terminal_gets_no_parquet(file):
+    """
+    What is no text is not sent to a terminal.
+    """
+    code, lines = on_a_terminal("export", str(file), "--format", "parquet")
+
+    assert code == 1
+    assert (
+        "this format is no text and standard output is a terminal" in lines[0]
+    )
+
+
 @pytest.fixture
 def run(monkeypatch):
     for name in ("NO_COLOR", "FORCE_COLOR"):

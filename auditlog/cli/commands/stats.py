@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 # Those of `auditlog.cli.stats`, which costs time to import.
 _FIELDS = (
-    "outcome",
-    "type",
     "actor",
+    "actor_type",
+    "event_type",
+    "outcome",
     "resource",
+    "resource_type",
+    "severity",
+    "source_ip",
     "tenant",
     "code",
-    "address",
     "hour",
     "day",
     "month",
@@ -37,7 +40,7 @@ _EXAMPLES = """\b
 Examples:
   auditlog stats --since 7d
   auditlog stats topic --by actor --by hour --outcome denied
-  auditlog stats events.csv --by type --top 50 --json
+  auditlog stats events.csv --by event_type --top 50 --json
 """
 
 
@@ -47,8 +50,8 @@ Examples:
     "--by",
     multiple=True,
     type=click.Choice(_FIELDS),
-    help="What to tell apart, each in a table; by default outcome, type and "
-    "actor.",
+    help="What to tell apart, each in a table; by default outcome, "
+    "event_type and actor.",
 )
 @click.option(
     "--top",
