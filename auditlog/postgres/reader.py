@@ -4,6 +4,8 @@ Reads events from a PostgreSQL database.
 
 from __future__ import annotations
 
+import time
+
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
@@ -11,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from auditlog._limited import Limited
 from auditlog.abc import (
     Reader,
     Record,
+    ResumableScan,
     select,
     select_last,
     select_live,
@@ -27,7 +31,7 @@ from .statements import statements
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -35,6 +39,20 @@ if TYPE_CHECKING:
     from auditlog.config import DatabaseConfig
 
     from .connections import Connection
+
+
+# Seconds that following waits for open transactions, and between two looks.
+_PATIENCE = 2.0
+_PAUSE = 0.02
+
+
+@attrs.define
+class _Spot:
+    """
+    The row that was given last.
+    """
+
+    row: tuple[Any, ...] | None = None
 
 
 class PostgresReader(Reader):
@@ -75,6 +93,7 @@ class PostgresReader(Reader):
         config, self._connections = connections(
             type(self).__name__, database, timeout=timeout
         )
+        self._schema = config.schema
         self._sql = statements(config.schema)
         self._page_size = page_size
 
@@ -109,6 +128,89 @@ class PostgresReader(Reader):
         live = self._live(query, end)
         yield from select_live(past, live, query)
 
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.begin_scan`.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        first, last = self._bounds(query)
+        return self._placed(query, {"first": first, "last": last})
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.resume_scan`.
+
+        Raises:
+            ReadError: If another event stands at *place*, and as `scan()`.
+        """
+        if at := place.get("at"):
+            found = self._ask(self._sql["id_at_seq"], at=at)
+            if [(place["id"],)] != [(str(each),) for (each,) in found]:
+                raise ReadError(
+                    f"can't go on reading {self._connections.where}: event "
+                    f"{place['id']} is not where it was; these are other "
+                    "tables"
+                )
+        query = attrs.evolve(query, limit=place["left"])
+        return self._placed(query, place)
+
+    def follow_scan(
+        self, query: EventQuery, place: Mapping[str, Any] | None, /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.FollowableReader.follow_scan`.
+
+        Ends where no open transaction could still store an event before,
+        which is waited for a little; on a standby, with the last event that
+        has an index.
+
+        Raises:
+            ReadError: As for :meth:`resume_scan`.
+        """
+        if place is not None:
+            self.resume_scan(query, place)
+        first = place["first"] if place else 1
+        last = max(self._settled_end(), first - 1)
+        return self._placed(query, {**(place or {}), "last": last})
+
+    def _settled_end(self) -> int:
+        ((end,),) = self._ask(self._sql["last_seq"])
+        deadline = time.monotonic() + _PATIENCE
+        while (safe := self._horizon()) < (end or 0):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE)
+        return safe
+
+    def _placed(
+        self, query: EventQuery, place: Mapping[str, Any]
+    ) -> ResumableScan:
+        ((database,),) = self._ask(self._sql["database"])
+        spot = _Spot()
+        first, last = place.get("first", 1), place["last"]
+        pages = self._pages(query, first, last, spot)
+        items = Limited(select(pages, query), query.limit)
+        step = -1 if query.order == "newest" else 1
+
+        def here() -> Mapping[str, Any]:
+            left = {"left": items.left}
+            if spot.row is None:
+                return {**place, "first": first, "last": last, **left}
+            event_id, *_, seq = spot.row
+            end = {"last": seq - 1} if step < 0 else {"first": seq + 1}
+            found = {"at": seq, "id": str(event_id)}
+            return {"first": first, "last": last, **left, **found, **end}
+
+        return ResumableScan(
+            items=iter(items),
+            source={"database": database, "schema": self._schema},
+            place=here,
+        )
+
     def _scan(
         self, query: EventQuery, *, end: int | None = None
     ) -> Iterator[Record | Skipped]:
@@ -131,8 +233,13 @@ class PostgresReader(Reader):
         return first or 1, last or 0
 
     def _pages(
-        self, query: EventQuery, first: int, last: int
+        self,
+        query: EventQuery,
+        first: int,
+        last: int,
+        spot: _Spot | None = None,
     ) -> Iterator[Record]:
+        spot = spot or _Spot()
         limit = min(self._page_size, query.limit or self._page_size)
         exact = True
         while first <= last:
@@ -145,7 +252,9 @@ class PostgresReader(Reader):
                     raise
                 exact = False
                 continue
-            yield from (record(*columns) for *columns, _ in page)
+            for row in page:
+                spot.row = row
+                yield record(*row[:-1])
             if len(page) < limit:
                 return
             if query.order == "oldest":
