@@ -12,7 +12,14 @@ import itertools
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
@@ -25,7 +32,6 @@ from auditlog.query import EventQuery as EventQuery  # noqa: PLC0414 - its publi
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime, tzinfo
     from uuid import UUID
 
@@ -785,6 +791,84 @@ class _Last(Reader):
 
     def __repr__(self) -> str:
         return f"<last {self._count} of {self._events.reader!r}>"
+
+
+@attrs.frozen(kw_only=True)
+class ResumableScan:
+    """
+    What a reader gives to who may have to go on later, in another process.
+
+    Attributes:
+        items:
+            As :meth:`Reader.scan` gives them. They end where the source
+            ended when the scan was begun, however often it is resumed.
+
+        source:
+            What is read, in a few words for each of its properties. Another
+            one, such as a topic that was created anew, differs.
+
+        place:
+            Gives the place behind the last of the *items* that were taken:
+            what JSON can hold, in objects with names for members.
+
+    .. versionadded:: 0.1.0
+    """
+
+    items: Iterator[Record | Skipped]
+    source: Mapping[str, str]
+    place: Callable[[], Mapping[str, Any]]
+
+
+@runtime_checkable
+class ResumableReader(Protocol):
+    """
+    A reader that can go on at a place, without reading what is before it.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        Everything that matches *query*; its end is fixed now.
+
+        Raises:
+            ReadError: If the source can't be read, or not in this order.
+        """
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        What comes behind *place*, up to the end that was fixed.
+
+        What is gone meanwhile is told as :class:`Skipped`.
+
+        Raises:
+            ReadError:
+                If the source can't be read, or isn't the one that the place
+                is of.
+        """
+
+
+@runtime_checkable
+class FollowableReader(ResumableReader, Protocol):
+    """
+    A reader whose source grows at its end only, so that it can be followed.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def follow_scan(
+        self, query: EventQuery, place: Mapping[str, Any] | None, /
+    ) -> ResumableScan:
+        """
+        What came since *place*, or everything; its end is fixed now.
+
+        No event appears later before the place where this one ends.
+
+        Raises:
+            ReadError: As :meth:`ResumableReader.resume_scan`.
+        """
 
 
 @runtime_checkable

@@ -139,7 +139,7 @@ class FileExporter:
         with contextlib.closing(chunks), watched(progress, total) as told:
             try:
                 with stored(target, overwrite=overwrite) as store:
-                    part = Part(store, None, None)
+                    part = Part(store, store.begin(None), None)
                     for chunk in chunks:
                         part.write(chunk)
                         told(tally.rows)

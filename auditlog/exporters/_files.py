@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import sys
 import tempfile
@@ -17,7 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from auditlog.abc import Reader, Record, Skipped, select
+import attrs
+
+from auditlog._limited import Limited
+from auditlog.abc import Reader, Record, ResumableScan, Skipped, select
 from auditlog.errors import DecodingError, ReadError
 
 from ._compression import load_zstd
@@ -26,7 +30,7 @@ from ._compression import load_zstd
 if TYPE_CHECKING:
     import os
 
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from auditlog.abc import EventQuery
 
@@ -41,6 +45,9 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _DAMAGED = "the compressed data is damaged or ends early"
 _CHUNK = 1000
+
+# What of a file tells it from another one of the same name.
+_START = 4096
 
 
 class Mark(NamedTuple):
@@ -61,6 +68,15 @@ class Row(NamedTuple):
     line: int
     data: bytes
     fault: str | None = None
+
+
+@attrs.define
+class _Spot:
+    """
+    The row that was given last.
+    """
+
+    mark: Mark | None
 
 
 class FileReader(Reader):
@@ -93,6 +109,64 @@ class FileReader(Reader):
             size = self._path.stat().st_size
         return select(self._found(query, size), query)
 
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.begin_scan`.
+        """
+        with self._told():
+            size = self._path.stat().st_size
+        return self._placed(query, {"size": size, "left": query.limit})
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.resume_scan`.
+
+        A compressed file is unpacked up to *place*.
+
+        Raises:
+            ReadError: If the file became shorter.
+        """
+        with self._told():
+            size = self._path.stat().st_size
+        if size < place["size"]:
+            raise ReadError(
+                f"can't go on reading {self._path}: it has {size:,} bytes, "
+                f"not {place['size']:,} as before"
+            )
+        return self._placed(query, place)
+
+    def _placed(
+        self, query: EventQuery, place: Mapping[str, Any]
+    ) -> ResumableScan:
+        if query.order == "newest":
+            raise ReadError(
+                f"can't go on reading {self._path} from its end; use "
+                "order='oldest'"
+            )
+        size, left = place["size"], place["left"]
+        query = attrs.evolve(query, limit=left)
+        spot = _Spot(Mark(*place["row"]) if "row" in place else None)
+        found = self._found(query, size, spot)
+        items = Limited(select(found, query), left)
+
+        def here() -> dict[str, Any]:
+            row = {"row": [*spot.mark]} if spot.mark else {}
+            return {"size": size, "left": items.left, **row}
+
+        return ResumableScan(
+            items=iter(items), source=self._source(size), place=here
+        )
+
+    def _source(self, size: int) -> dict[str, str]:
+        with self._told(), self._path.open("rb") as file:
+            start = file.read(min(size, _START))
+        return {
+            "file": str(self._path.absolute()),
+            "SHA-256 of its start": hashlib.sha256(start).hexdigest(),
+        }
+
     @abstractmethod
     def _begin(self, file: IO[bytes]) -> tuple[Mark, Any]:
         """
@@ -116,15 +190,19 @@ class FileReader(Reader):
         """
 
     def _found(
-        self, query: EventQuery, size: int
+        self, query: EventQuery, size: int, spot: _Spot | None = None
     ) -> Iterator[Record | Skipped]:
         newest = query.order == "newest"
+        spot = spot or _Spot(None)
         with self._told(), _opened(self._path, size) as file:
             mark, begun = self._begin(file)
             rows = (_backwards if newest else _forwards)(
-                file, mark, self._rows
+                file, spot.mark or mark, self._rows
             )
+            if spot.mark:
+                next(rows, None)  # which was given before
             for row in rows:
+                spot.mark = Mark(row.offset, row.line)
                 yield self._item(row, begun, decodes=query.filters)
 
     def _item(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash as HASH
 
     from ._compression import Encoder
+    from ._local import Write
     from ._rendering import Rendering
     from ._target import Store
 
@@ -61,7 +62,7 @@ class Output:
         self.parts: list[ExportedPart] = []
         self.part: Part | None = None
         # Of all parts one after another; else that of the one is enough.
-        self._whole = None if number is None else hashlib.sha256()
+        self.whole = None if number is None else hashlib.sha256()
         self._member = 0
         self._pending = 0
         self._settled = 0
@@ -79,8 +80,8 @@ class Output:
         """
         The hash of all that was written.
         """
-        if self._whole is not None:
-            return self._whole.hexdigest()
+        if self.whole is not None:
+            return self.whole.hexdigest()
         if self.part is not None:
             return self.part.sha256.hexdigest()
         return self.parts[0].sha256 if self.parts else _NOTHING
@@ -93,8 +94,17 @@ class Output:
             ExportError: If it can't be written.
         """
         if self.part is None:
-            self.part = Part(self._store, self.number, self._whole)
+            opened = self._store.begin(self.number)
+            self.part = Part(self._store, opened, self.whole)
         return self.part
+
+    def go_on(self, parts: list[ExportedPart], part: Part | None) -> None:
+        """
+        Write behind *parts*, in *part* if one is open.
+        """
+        self.parts = parts
+        self.part = part
+        self._settled = part.bytes if part else 0
 
     def write(self, rows: list[Any]) -> None:
         """
@@ -206,14 +216,14 @@ class Part:
     """
 
     def __init__(
-        self, store: Store, number: int | None, whole: HASH | None
+        self, store: Store, opened: tuple[str, Write], whole: HASH | None
     ) -> None:
         self.bytes = 0
         self.rows = 0
         self.sha256 = hashlib.sha256()
         self._whole = whole
         self._store = store
-        self.name, self._write = store.begin(number)
+        self.name, self._write = opened
 
     def write(self, data: bytes) -> None:
         """
@@ -236,6 +246,12 @@ class Part:
         Complete it, and say what is in it.
         """
         self._store.end()
+        return self.so_far()
+
+    def so_far(self) -> ExportedPart:
+        """
+        What is in it now.
+        """
         return ExportedPart(
             target=self.name,
             rows=self.rows,

@@ -19,6 +19,7 @@ from auditlog.errors import ExportError
 from ._base import FileExporter, report_of
 from ._names import name_of
 from ._output import Output
+from ._resumed import ResumedExport
 from ._tally import Tally
 from ._target import StdoutClosedError, stored
 
@@ -60,6 +61,8 @@ class RowExporter(FileExporter):
         progress: bool | Progress | None = None,
         errors: Literal["report", "raise"] = "report",
         overwrite: bool = True,
+        resume: bool = False,
+        follow: bool = False,
     ) -> ExportReport:
         """
         Write *events* to *target* in flat memory and report what was written.
@@ -101,6 +104,21 @@ class RowExporter(FileExporter):
                 Whether files that exist may be replaced. Parts of a former
                 export that had more of them are then deleted.
 
+            resume:
+                Whether to go on where a process stopped that exported the
+                same with ``resume=True``, if one did. The file is then, byte
+                for byte, what an export without a break would have written
+                of what was there when it was begun. *target* has to be a
+                path, *events* of a reader that can do so, as all do that
+                come with this library and read a database, a topic or lines
+                of a file.
+
+            follow:
+                Whether to export what is new since the last run into a new
+                file, ``audit-00000001.jsonl`` and so on: each event is in
+                exactly one. For databases and topics; a run that was killed
+                is resumed. No file is written if nothing is new.
+
         Returns:
             What was written and what was passed over. When the reader of
             standard output goes away, as ``head`` does, the export ends
@@ -115,6 +133,27 @@ class RowExporter(FileExporter):
         """
         started = time.monotonic()
         tally = Tally(errors)
+        if resume or follow:
+            export = ResumedExport(
+                self,
+                events,
+                target,
+                tally,
+                options={"errors": errors},
+                follows=follow,
+                overwrite=overwrite,
+            )
+            with watched(progress, None) as told:
+                ended = export.run(told)
+            tally.warnings += self._rendering().warnings(tally)
+            return report_of(
+                name_of(target),
+                tally,
+                sum(part.bytes for part in ended.parts),
+                ended.sha256,
+                started=started,
+                parts=ended.parts if ended.number is not None else (),
+            )
         encoder = self._encoder(target)
         total = len(events) if isinstance(events, Sized) else None
         parted = self.max_file_bytes is not None

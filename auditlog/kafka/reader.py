@@ -6,11 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from auditlog.abc import Reader, select, select_last, select_live
+from auditlog._limited import Limited
+from auditlog.abc import (
+    Reader,
+    ResumableScan,
+    select,
+    select_last,
+    select_live,
+)
 from auditlog.config import ClusterConfig
 from auditlog.errors import (
     AuditLogError,
@@ -21,6 +28,7 @@ from auditlog.errors import (
 
 from . import errors, records
 from .contact import CONTACT, ask, load_driver, reach
+from .course import Course
 from .spans import IDLE, Span, read_backwards, read_on, read_spans
 from .starts import ConsumerGroup, at, checked, milliseconds
 
@@ -157,6 +165,79 @@ class KafkaReader(Reader):
                 attrs.evolve(query, limit=None),
             )
             yield from select_live(past, _live(consumer, spans), query)
+
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.begin_scan`.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        return self._placed(query, None, follows=False)
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.resume_scan`.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        query = attrs.evolve(query, limit=place["left"])
+        return self._placed(query, place, follows=False)
+
+    def follow_scan(
+        self, query: EventQuery, place: Mapping[str, Any] | None, /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.FollowableReader.follow_scan`.
+
+        Partitions that were added meanwhile are read from their beginning.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        return self._placed(query, place, follows=True)
+
+    def _placed(
+        self,
+        query: EventQuery,
+        place: Mapping[str, Any] | None,
+        *,
+        follows: bool,
+    ) -> ResumableScan:
+        if query.order == "newest":
+            raise ReadError(
+                f"can't go on reading topic {self.topic!r} from its end; use "
+                "order='oldest'"
+            )
+        course = Course(place, follows=follows)
+        found = self._coursed(query, course)
+        next(found)  # so that it is known where it ends
+        rest = (item for item in found if item is not None)
+        items = Limited(select(rest, query), query.limit)
+        return ResumableScan(
+            items=iter(items),
+            source={
+                "cluster": self.cluster.id,
+                "topic": self.topic,
+                "topic's id": course.topic_id,
+                "isolation": self._isolation,
+            },
+            place=lambda: {"left": items.left, **course.place()},
+        )
+
+    def _coursed(
+        self, query: EventQuery, course: Course
+    ) -> Generator[Record | Skipped | None]:
+        with self._told(), self._consumer() as consumer:
+            course.begin(consumer, self._spans(consumer, query))
+            yield None
+            yield from course.gone(self.topic)
+            read = read_spans(consumer, course.spans, idle=self._idle_timeout)
+            yield from map(records.read, course.passed(read))
+            course.end()
 
     def _scan(self, query: EventQuery) -> Iterator[Record | Skipped]:
         return select(self._found(query), query)

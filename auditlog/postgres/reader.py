@@ -5,6 +5,7 @@ Reads events from a PostgreSQL database.
 from __future__ import annotations
 
 import logging
+import time
 
 from contextlib import contextmanager
 from datetime import UTC
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from auditlog._limited import Limited
 from auditlog.abc import (
     Reader,
     Record,
+    ResumableScan,
     select,
     select_last,
     select_live,
@@ -34,7 +37,7 @@ from .statements import statements
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -47,6 +50,20 @@ if TYPE_CHECKING:
 # Most rows that one statement looks at for what matches: none runs long, or
 # longer in a longer table.
 _REACH = 100_000
+
+
+# Seconds that following waits for open transactions, and between two looks.
+_PATIENCE = 2.0
+_PAUSE = 0.02
+
+
+@attrs.define
+class _Spot:
+    """
+    The row that was given last.
+    """
+
+    row: tuple[Any, ...] | None = None
 
 
 class PostgresReader(Reader):
@@ -88,6 +105,7 @@ class PostgresReader(Reader):
         config, self._connections = connections(
             type(self).__name__, database, timeout=timeout
         )
+        self._schema = config.schema
         self._sql = statements(config.schema)
         self._page_size = page_size
         self._logger = logging.getLogger("auditlog.postgres")
@@ -137,6 +155,89 @@ class PostgresReader(Reader):
         live = self._live(query, end)
         yield from select_live(past, live, query)
 
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.begin_scan`.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        first, last = self._bounds(query, self._end())
+        return self._placed(query, {"first": first, "last": last})
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.resume_scan`.
+
+        Raises:
+            ReadError: If another event stands at *place*, and as `scan()`.
+        """
+        if at := place.get("at"):
+            found = self._ask(self._sql["id_at_seq"], at=at)
+            if [(place["id"],)] != [(str(each),) for (each,) in found]:
+                raise ReadError(
+                    f"can't go on reading {self._connections.where}: event "
+                    f"{place['id']} is not where it was; these are other "
+                    "tables"
+                )
+        query = attrs.evolve(query, limit=place["left"])
+        return self._placed(query, place)
+
+    def follow_scan(
+        self, query: EventQuery, place: Mapping[str, Any] | None, /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.FollowableReader.follow_scan`.
+
+        Ends where no open transaction could still store an event before,
+        which is waited for a little; on a standby, with the last event that
+        has an index.
+
+        Raises:
+            ReadError: As for :meth:`resume_scan`.
+        """
+        if place is not None:
+            self.resume_scan(query, place)
+        first = place["first"] if place else 1
+        last = max(self._settled_end(), first - 1)
+        return self._placed(query, {**(place or {}), "last": last})
+
+    def _settled_end(self) -> int:
+        end = self._end()
+        deadline = time.monotonic() + _PATIENCE
+        while (safe := self._horizon()) < end:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE)
+        return safe
+
+    def _placed(
+        self, query: EventQuery, place: Mapping[str, Any]
+    ) -> ResumableScan:
+        ((database,),) = self._ask(self._sql["database"])
+        spot = _Spot()
+        first, last = place.get("first", 1), place["last"]
+        found = self._records(query, first, last, spot)
+        items = Limited(select(found, query), query.limit)
+        step = -1 if query.order == "newest" else 1
+
+        def here() -> Mapping[str, Any]:
+            left = {"left": items.left}
+            if spot.row is None:
+                return {**place, "first": first, "last": last, **left}
+            event_id, *_, seq = spot.row
+            end = {"last": seq - 1} if step < 0 else {"first": seq + 1}
+            found = {"at": seq, "id": str(event_id)}
+            return {"first": first, "last": last, **left, **found, **end}
+
+        return ResumableScan(
+            items=iter(items),
+            source={"database": database, "schema": self._schema},
+            place=here,
+        )
+
     def _scan(
         self, query: EventQuery, *, end: int | None = None
     ) -> Iterator[Record | Skipped]:
@@ -158,10 +259,17 @@ class PostgresReader(Reader):
         yield from self._records(query, *self._bounds(query, last))
 
     def _records(
-        self, query: EventQuery, first: int, last: int
+        self,
+        query: EventQuery,
+        first: int,
+        last: int,
+        spot: _Spot | None = None,
     ) -> Iterator[Record]:
+        spot = spot or _Spot()
         for page, _ in self._pages(query, first, last):
-            yield from page
+            for row in page:
+                spot.row = row
+                yield record(*row[:-1])
 
     def _bounds(self, query: EventQuery, last: int) -> tuple[int, int]:
         """
@@ -176,9 +284,9 @@ class PostgresReader(Reader):
 
     def _pages(
         self, query: EventQuery, first: int, last: int
-    ) -> Iterator[tuple[list[Record], int]]:
+    ) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
         """
-        What matches, and how far that is.
+        The rows that match, and how far that is.
         """
         limit = min(self._page_size, query.limit or self._page_size)
         reach = _REACH if query.filters else last
@@ -200,7 +308,7 @@ class PostgresReader(Reader):
             if len(page) == limit:
                 low = high = page[-1][-1]
             far = high if query.order == "oldest" else low
-            yield [record(*columns) for *columns, _ in page], far
+            yield page, far
             if query.order == "oldest":
                 first = far + 1
             else:
@@ -231,7 +339,7 @@ class PostgresReader(Reader):
                 is_away = False
                 for page, far in self._pages(query, after + 1, horizon):
                     after = far
-                    yield from page
+                    yield from (record(*columns) for *columns, _ in page)
             except ReadError as exc:
                 if not isinstance(exc.__cause__, SinkUnavailableError):
                     raise

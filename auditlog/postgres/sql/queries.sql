@@ -242,6 +242,9 @@ UPDATE {schema}.delivery
 -- last_seq --
 SELECT max(seq) FROM {schema}.event
 
+-- id_at_seq --
+SELECT id FROM {schema}.event WHERE seq = %(at)s
+
 -- bounds --
 -- Not min(seq), which would be looked for along the index on seq, row by row.
 -- Only by time: other filters would be applied to a whole stretch of time
