@@ -15,7 +15,7 @@ import attrs
 from auditlog.errors import ExportError
 
 from . import stdout
-from .formats import BINARY, exporter_for, format_of
+from .formats import BINARY, exporter_for, format_of, refuse_misplaced
 
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Writing:
 
         common: Settings that all formats have.
 
+        going_on: *resume* or *follow*, if one of them is so.
+
         overwrite: Whether a file that exists may be replaced.
 
         errors: What becomes of records that aren't audit events.
@@ -50,6 +52,7 @@ class Writing:
     format: str | None = None
     table: dict[str, Any]
     common: dict[str, Any]
+    going_on: dict[str, bool] = attrs.field(factory=dict)
     overwrite: bool = True
     errors: Literal["report", "raise"] = "report"
     progress: bool | None = None
@@ -72,17 +75,20 @@ def export(reader: Reader, query: EventQuery, how: Writing) -> ExportReport:
             "to replace it"
         )
     name = format_of(how.target, how.format)
-    exporter = exporter_for(name, how.table, how.common)
+    refuse_misplaced(name, [*how.table, *how.common, *how.going_on])
+    exporter: Any = exporter_for(name, how.table, how.common)
     target: Any = how.target
     if target == "-":
         target = stdout.opened(binary=name in BINARY)
-    return exporter.export(
+    report: ExportReport = exporter.export(
         reader.read(query),
         target,
         progress=False if _is_seen(target) else how.progress,
         errors=how.errors,
         overwrite=how.overwrite,
+        **how.going_on,
     )
+    return report
 
 
 def _is_seen(target: object) -> bool:

@@ -12,6 +12,8 @@ from .source import suffix
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from auditlog.exporters import ParquetExporter
     from auditlog.exporters._base import FileExporter
 
@@ -66,11 +68,10 @@ def exporter_for(
         common: Settings that all have, those that were given.
 
     Raises:
-        ConfigError: If a setting doesn't go with the format, or can't work.
+        ConfigError: If a setting can't work.
     """
     from auditlog import exporters  # noqa: PLC0415 - only where it is needed
 
-    _refuse_misplaced(name, {**table, **common})
     if name == "csv":
         return exporters.CSVExporter(**table, **common)
     if name == "parquet":
@@ -84,7 +85,13 @@ def exporter_for(
     return exporters.JSONExporter(**common)
 
 
-def _refuse_misplaced(name: str, settings: dict[str, Any]) -> None:
+def refuse_misplaced(name: str, settings: Iterable[str]) -> None:
+    """
+    Refuse *settings* that files of that format don't have.
+
+    Raises:
+        ConfigError: If there are any.
+    """
     wrong = [each for each in settings if name not in _TAKEN_BY[each]]
     if wrong:
         options = ", ".join(f"--{each.replace('_', '-')}" for each in wrong)
@@ -92,6 +99,7 @@ def _refuse_misplaced(name: str, settings: dict[str, Any]) -> None:
 
 
 _OF_CSV = {"csv"}
+_ALL_BUT_PARQUET = {*FORMATS} - {"parquet"}
 
 _TAKEN_BY = {
     "layout": {"csv", "parquet"},
@@ -100,5 +108,7 @@ _TAKEN_BY = {
     "delimiter": _OF_CSV,
     "headers": _OF_CSV,
     "guard": _OF_CSV,
-    "max_file_bytes": {*FORMATS} - {"parquet"},
+    "max_file_bytes": _ALL_BUT_PARQUET,
+    "resume": _ALL_BUT_PARQUET,
+    "follow": _ALL_BUT_PARQUET,
 }

@@ -165,6 +165,27 @@ def test_others_records_are_passed_over(run, settings, bootstrap_servers):
 
 
 @pytest.mark.parametrize("source", ["database", "topic"])
+def test_export_goes_on(run, publisher, day, tmp_path, source):
+    """
+    Resumed it is whole; followed, each run has what is new, if anything is.
+    """
+    whole, new = tmp_path / "whole.jsonl", tmp_path / "new.jsonl"
+    follow = ["export", source, "-o", new, "--follow"]
+
+    run("export", source, "-o", whole, "--resume")
+    first, none = run(*follow), run(*follow)
+    publisher.publish(event := make_event())
+    publisher.wait_delivered(60)
+    second = run(*follow)
+
+    names = sorted(each.name for each in tmp_path.glob("new-*"))
+    assert [0] * 3 == [each.exit_code for each in (first, none, second)]
+    assert ["new-00000001.jsonl", "new-00000002.jsonl"] == names
+    assert (tmp_path / names[0]).read_bytes() == whole.read_bytes()
+    assert (tmp_path / names[1]).read_bytes() == encode(event) + b"\n"
+
+
+@pytest.mark.parametrize("source", ["database", "topic"])
 def test_tail_follows(settings, publisher, day, source):
     """
     What is stored while it runs is printed, each event once and in order,

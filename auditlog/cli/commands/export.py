@@ -104,6 +104,16 @@ _WRITING = (
         "such as audit-00001.csv.",
     ),
     click.option(
+        "--resume",
+        is_flag=True,
+        help="Go on where the same command was ended before it was done.",
+    ),
+    click.option(
+        "--follow",
+        is_flag=True,
+        help="Write what is new since the last time into a further file.",
+    ),
+    click.option(
         "--no-overwrite",
         is_flag=True,
         help="Leave a file that exists as it is, and exit with 1.",
@@ -147,6 +157,7 @@ def writing_options(command: Callable[..., None]) -> Callable[..., None]:
                 "format": given.pop("named"),
                 "table": {k: _meant(k, v) for k, v in table.items() if v},
                 "common": _given(max_file_bytes=given.pop("max_file_bytes")),
+                "going_on": _going_on(given),
                 "overwrite": not given.pop("no_overwrite"),
                 "errors": "raise" if given.pop("strict") else "report",
                 "progress": given.pop("progress"),
@@ -157,6 +168,11 @@ def writing_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_WRITING):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _going_on(given: dict[str, Any]) -> dict[str, bool]:
+    names = [name for name in ("resume", "follow") if given.pop(name)]
+    return dict.fromkeys(names, True)
 
 
 def _given(**settings: Any) -> dict[str, Any]:
@@ -175,6 +191,7 @@ _EXPORTS = """\b
 Examples:
   auditlog export -o audit.csv --since yesterday
   auditlog export topic --format ecs | gzip > audit.ndjson.gz
+  auditlog export -o audit.jsonl.gz --follow
   auditlog export old.csv --outcome denied --outcome failure
 """
 
@@ -249,7 +266,7 @@ def _write(
 ) -> None:
     from auditlog.cli import export, source  # noqa: PLC0415
 
-    with hushed(), telling(), _interrupted(how.target):
+    with hushed(), telling(), _interrupted(how):
         report = export.export(source.source(asked).reader, query, how)
     if as_json:
         # Where events go to standard output, the report must not.
@@ -260,10 +277,12 @@ def _write(
 
 
 @contextlib.contextmanager
-def _interrupted(target: str) -> Iterator[None]:
+def _interrupted(how: Writing) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if target != "-":
-            say(f"interrupted; {target} is as it was")
+        if how.going_on:
+            say("interrupted; the same command goes on from here")
+        elif how.target != "-":
+            say(f"interrupted; {how.target} is as it was")
         raise
