@@ -143,9 +143,7 @@ class Order:
             self._since = None
             return state
 
-        safe = settled(
-            connection, self._sql, state.drawn, state.server, self._clock
-        )
+        safe = self._safe(connection, state)
         self._watch(connection)
         return self._number(connection, state, safe)
 
@@ -192,6 +190,11 @@ class Order:
             f"sequence {table}_seq stands at {state.drawn}, but events up to "
             f"{state.last_seq} are in the order: it was restored without its "
             f"table; {way_out}"
+        )
+
+    def _safe(self, connection: Connection, state: State) -> int:
+        return settled(
+            connection, self._sql, state.drawn, state.server, self._clock
         )
 
     def _number(

@@ -4,6 +4,7 @@ What every reader promises, as tests for readers of any source.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import threading
@@ -20,7 +21,7 @@ from auditlog.event import Actor, AuditEvent, Outcome, Resource, uuid7
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from auditlog.live import LiveEvents
@@ -513,7 +514,7 @@ class FollowingReaderContract(GrowingReaderContract):
         records = sample_records()
         reader = self.make_reader(records[:6])
 
-        with self._follow(reader, actors=["alice", "bob"]) as events:
+        with followed(reader, actors=["alice", "bob"]) as events:
             before = [next(events) for _ in range(4)]
             self.append(reader, records[6:9])
             after = [next(events) for _ in range(3)]
@@ -532,8 +533,8 @@ class FollowingReaderContract(GrowingReaderContract):
         reader = self.make_reader(records[:6])
 
         with (
-            self._follow(reader, last=0) as new,
-            self._follow(reader, last=2, outcomes="success") as recent,
+            followed(reader, last=0) as new,
+            followed(reader, last=2, outcomes="success") as recent,
         ):
             before = [next(recent) for _ in range(2)]
             self.append(reader, records[6:])
@@ -551,7 +552,7 @@ class FollowingReaderContract(GrowingReaderContract):
         records = sample_records()
         reader = self.make_reader([])
 
-        with self._follow(reader) as events:
+        with followed(reader) as events:
             self.append(reader, records[:1])
 
             assert records[0].event_id == next(events).event_id
@@ -563,7 +564,7 @@ class FollowingReaderContract(GrowingReaderContract):
         records = sample_records()
         reader = self.make_reader(records[:2])
 
-        with self._follow(reader, limit=3) as events:
+        with followed(reader, limit=3) as events:
             before = [next(events), next(events)]
             self.append(reader, records[2:])
 
@@ -575,14 +576,13 @@ class FollowingReaderContract(GrowingReaderContract):
         By another thread, while nothing comes; closing again does no harm.
         """
         reader = self.make_reader(sample_records()[:1])
-        events = self._follow(reader)
-        next(events)
-        closer = threading.Timer(0.1, events.close)
-        closer.start()
+        with followed(reader) as events:
+            next(events)
+            closer = threading.Timer(0.1, events.close)
+            closer.start()
 
-        rest = list(events)
-        closer.join()
-        events.close()
+            rest = list(events)
+            closer.join()
 
         assert rest == []
 
@@ -592,14 +592,30 @@ class FollowingReaderContract(GrowingReaderContract):
         """
         reader = self.make_reader([])
         try:
-            self._follow(reader, order="newest")
+            reader.follow(EventQuery(order="newest"))
         except QueryError:
             return
         raise AssertionError("a QueryError was expected")
 
-    @staticmethod
-    def _follow(reader: Reader, **query: Any) -> LiveEvents:
-        return reader.follow(EventQuery(**query), interval=0.02)
+
+@contextlib.contextmanager
+def followed(
+    reader: Reader, *, deadline: float = 60.0, **query: Any
+) -> Iterator[LiveEvents]:
+    """
+    *reader* followed with a query of these settings, for a test.
+
+    Closed at the end, or after *deadline* seconds, so that an event that
+    never comes fails the test.
+    """
+    with reader.follow(EventQuery(**query), interval=0.02) as events:
+        watchdog = threading.Timer(deadline, events.close)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield events
+        finally:
+            watchdog.cancel()
 
 
 _LISTS = ("event_types", "actors", "resources", "outcomes", "tenants")

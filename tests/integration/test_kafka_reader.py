@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 
 from uuid import uuid4
 
@@ -30,7 +31,10 @@ from auditlog.errors import ConfigError, QueryError, ReadError
 from auditlog.event import Resource
 from auditlog.kafka import ConsumerGroup, KafkaReader, KafkaSink
 from auditlog.testing.contracts import make_record
-from auditlog.testing.reader_contract import FollowingReaderContract
+from auditlog.testing.reader_contract import (
+    FollowingReaderContract,
+    followed,
+)
 from tests.kafka_tools import (
     admin,
     bulky,
@@ -451,11 +455,9 @@ def test_partitions_are_followed_together(make_reader, write):
     """
     write(records(30), partitions=3)
     with (
-        make_reader().follow(interval=0.01) as every,
-        make_reader().follow(EventQuery(last=3), interval=0.01) as recent,
-        make_reader(partitions=[0]).follow(
-            EventQuery(last=0), interval=0.01
-        ) as first,
+        followed(make_reader()) as every,
+        followed(make_reader(), last=3) as recent,
+        followed(make_reader(partitions=[0]), last=0) as first,
     ):
         before = [next(every) for _ in range(30)]
         last = [next(recent) for _ in range(3)]
@@ -479,7 +481,7 @@ def test_following_tells_what_is_no_event(make_reader, put):
     """
     (record,) = records(1)
     put({"value": b"before"})
-    with make_reader().follow(interval=0.01) as events:
+    with followed(make_reader()) as events:
         found = events.scan()
         before = next(found)
         put({"value": b"after"}, {"value": record.body})
@@ -495,7 +497,7 @@ def test_following_outlives_a_broker_that_is_away(kafka_proxy, topic, write):
     """
     write(records(1))
     away = cluster_at(kafka_proxy.address)
-    with KafkaReader(away, topic).follow(interval=0.01) as events:
+    with followed(KafkaReader(away, topic)) as events:
         assert [1] == indexes([next(events)])
         kafka_proxy.refuse()
         kafka_proxy.cut()
@@ -529,12 +531,12 @@ def test_ctrl_c_ends_following(cluster, topic, write):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        try:
-            first = process.stdout.readline()
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+        watchdog.cancel()
 
     assert "1\n" == first, err
     assert out.startswith("ended <LiveEvents of <KafkaReader")

@@ -22,6 +22,7 @@ from auditlog.abc import EventQuery, Record, Skipped
 from auditlog.errors import DecodingError, ReadError
 from auditlog.event import Actor, AuditEvent, Outcome, Resource
 from auditlog.postgres import PostgresReader, PostgresSink
+from auditlog.testing.reader_contract import followed
 from tests.postgres_tools import (
     as_role,
     execute,
@@ -438,7 +439,7 @@ def test_following_waits_for_who_could_still_store_before(sink, database_url):
     """
     (early, late) = make_records(2)
     reader = PostgresReader(database_url)
-    with reader.follow(EventQuery(last=0), interval=0.01) as events:
+    with followed(reader, last=0) as events:
         with opened(
             database_url, INSERT, early.event_id, early.body
         ) as connection:
@@ -475,7 +476,7 @@ def test_following_goes_by_indexes_where_there_are_some(sink, database_url):
     sink.size(timeout=5)
     with opened(database_url, INSERT, uuid4(), b"{}"):
         reader = PostgresReader(database_url)
-        with reader.follow(EventQuery(limit=3), interval=0.01) as events:
+        with followed(reader, limit=3) as events:
             found = list(events)
 
     assert ids(numbered) == ids(found)
@@ -490,7 +491,7 @@ def test_following_outlives_a_server_that_is_away(
     """
     sink.write(first := make_records(2))
     reader = PostgresReader(proxied_database_url)
-    with reader.follow(interval=0.01) as events:
+    with followed(reader) as events:
         before = [next(events), next(events)]
         database_proxy.refuse()
         database_proxy.cut()
@@ -519,7 +520,7 @@ def test_following_needs_no_more_than_reading(sink, database_url):
         "SELECT ON audit.event, audit.entry",
     )
 
-    with PostgresReader(config).follow(EventQuery(limit=2)) as events:
+    with followed(PostgresReader(config), limit=2) as events:
         assert ids(records) == ids(events)
 
 
