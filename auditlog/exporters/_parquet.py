@@ -235,10 +235,10 @@ class _File(FileExporter):
             size = sum(each.nbytes for each in group)
             if rows >= most or size >= GROUP_BYTES:
                 table = pa.Table.from_batches(group)
-                yield _one_dictionary(table.slice(0, most))
+                yield table.slice(0, most)
                 group = table.slice(most).to_batches()
         if group:
-            yield _one_dictionary(pa.Table.from_batches(group))
+            yield pa.Table.from_batches(group)
 
     def _batches(
         self, batches: Iterator[list[Record]], tally: Tally
@@ -252,11 +252,6 @@ class _File(FileExporter):
         for chunk in chunks(records, rows):
             yield record_batch(chunk, names)
             tally.count(chunk)
-
-
-def _one_dictionary(table: Any) -> Any:
-    # Whatever the batches were: equal rows give equal bytes.
-    return table.unify_dictionaries()
 
 
 class _Drain:
