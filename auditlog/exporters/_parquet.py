@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import BinaryIO
 
-    from auditlog.abc import Record
+    from auditlog.abc import Record, Skipped
     from auditlog.event import AuditEvent
 
     from ._base import Tally
@@ -201,6 +201,18 @@ class _File(FileExporter):
     """
 
     settings: ParquetExporter
+
+    def _rendered(
+        self,
+        events: Iterable[Record | AuditEvent | Skipped],
+        tally: Tally,
+        *_: object,
+        **__: object,
+    ) -> Generator[bytes]:
+        # Whatever may be put around a file: nothing is put around this one.
+        batches = tally.batches(events)
+        with contextlib.closing(self._chunks(batches, tally)) as chunks:
+            yield from chunks
 
     def _chunks(
         self, batches: Iterator[list[Record]], tally: Tally
