@@ -32,12 +32,11 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from auditlog._progress import Progress
-    from auditlog.abc import Record
+    from auditlog.abc import Record, Skipped
     from auditlog.event import AuditEvent
 
-    from ._compression import Encoder
     from ._report import ExportReport
-    from ._tally import Exportable, Tally
+    from ._tally import Tally
 
 
 # A row group waits in memory; events of usual size stay far below this.
@@ -204,12 +203,15 @@ class _File(FileExporter):
 
     def _rendered(
         self,
-        events: Exportable,
+        events: Iterable[Record | AuditEvent | Skipped],
         tally: Tally,
-        encoder: Encoder,  # noqa: ARG002
+        *_: object,
+        **__: object,
     ) -> Generator[bytes]:
-        with contextlib.closing(tally.batches(events)) as batches:
-            yield from self._chunks(batches, tally)
+        # Whatever may be put around a file: nothing is put around this one.
+        batches = tally.batches(events)
+        with contextlib.closing(self._chunks(batches, tally)) as chunks:
+            yield from chunks
 
     def _chunks(
         self, batches: Iterator[list[Record]], tally: Tally
@@ -244,10 +246,10 @@ class _File(FileExporter):
             size = sum(each.nbytes for each in group)
             if rows >= most or size >= GROUP_BYTES:
                 table = pa.Table.from_batches(group)
-                yield _one_dictionary(table.slice(0, most))
+                yield table.slice(0, most)
                 group = table.slice(most).to_batches()
         if group:
-            yield _one_dictionary(pa.Table.from_batches(group))
+            yield pa.Table.from_batches(group)
 
     def _batches(
         self, batches: Iterator[list[Record]], tally: Tally
@@ -261,11 +263,6 @@ class _File(FileExporter):
         for chunk in chunks(records, rows):
             yield record_batch(chunk, names)
             tally.count(chunk)
-
-
-def _one_dictionary(table: Any) -> Any:
-    # Whatever the batches were: equal rows give equal bytes.
-    return table.unify_dictionaries()
 
 
 class _Drain:

@@ -133,6 +133,31 @@ class PostgresReader(Reader):
         rows = self._ask(self._sql["event_by_id"], event_id=event_id)
         return next((record(*columns) for columns in rows), None)
 
+    def count(self, query: EventQuery, /) -> int:
+        """
+        How many events match *query*, counted by the database.
+
+        Events are read only if *query* asks for fields of bodies.
+
+        Raises:
+            ReadError:
+                If the database can't be reached, has no tables of ours, or
+                takes longer than *timeout*.
+        """
+        filters = Filters(query)
+        if not filters.is_certain:
+            return super().count(query)
+
+        limits = (
+            each for each in (query.limit, query.last) if each is not None
+        )
+        statement = self._sql["count"].replace("{filters}", filters.sql)
+        ((count,),) = self._ask(
+            statement, limit=min(limits, default=None), **filters.params
+        )
+        found: int = count
+        return found
+
     def watch(
         self, query: EventQuery, /
     ) -> Generator[Record | Skipped | None, None, None]:

@@ -573,3 +573,38 @@ def test_the_last_are_read_from_the_end(sink, database_url):
 
     assert ids(records[-3:]) == ids(found)
     assert [3] == [params["limit"] for params in asked if "limit" in params]
+
+
+def test_the_database_counts(sink, database_url):
+    """
+    Bodies are fetched only to count what the database can't tell for sure.
+    """
+    events = [
+        AuditEvent(
+            event_type="A.B.C",
+            resource=Resource(type="x", id=str(n)),
+            metadata={"n": n},
+        )
+        for n in (0.5, 0.25, 7, 7)
+    ]
+    sink.write(
+        [
+            Record(event_id=event.event_id, body=codec.encode(event))
+            for event in events
+        ]
+    )
+    reader = PostgresReader(database_url)
+    fetched = []
+    reader._pages = lambda *args: (
+        fetched.append(args) or PostgresReader._pages(reader, *args)
+    )
+
+    assert 4 == reader.read().count()
+    assert 1 == reader.read(EventQuery(resources=["x/7"], limit=1)).count()
+    assert 3 == reader.read(EventQuery(last=3)).head(5).count()
+    assert [] == fetched
+    where = {"data.metadata.n": 0.5}
+    assert 1 == reader.read(EventQuery(where=where)).count()
+    excluded = EventQuery(exclude=EventQuery(where=where))
+    assert 3 == reader.read(excluded).count()
+    assert fetched

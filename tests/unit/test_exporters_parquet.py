@@ -16,10 +16,10 @@ import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from auditlog import codec
-from auditlog._tabular import LAYOUTS, schema
+from auditlog._tabular import LAYOUTS, _batches, schema
 from auditlog.abc import EventQuery, Origin, Record, Skipped
 from auditlog.errors import (
     ConfigError,
@@ -191,17 +191,20 @@ def test_no_events_make_a_whole_file(tmp_path):
     )
 
 
-def test_row_groups_are_as_long_as_asked(tmp_path):
+def test_row_groups_are_as_long_as_asked(tmp_path, monkeypatch):
     """
-    Each but the last has *row_group_rows* rows, whatever the batches were.
+    Each but the last has *row_group_rows* rows, whatever the batches were,
+    and of whatever words they were the first to speak.
     """
     path = tmp_path / "a.parquet"
+    monkeypatch.setattr(_batches, "BATCH_BYTES", 1000)
 
     ParquetExporter(row_group_rows=7).export(RECORDS * 30, path)
 
     found = parquet.ParquetFile(path).metadata
     groups = [found.row_group(i).num_rows for i in range(found.num_row_groups)]
     assert [7] * 51 + [3] == groups
+    assert [record.event for record in RECORDS * 30] == events_of(path)
 
 
 def test_row_groups_are_bounded_in_bytes(tmp_path, monkeypatch):
@@ -329,8 +332,8 @@ def test_newest_first_is_the_file_backwards(tmp_path):
     Across row groups and batches, with the rows' own numbers.
     """
     path = tmp_path / "a.parquet"
-    records = [*RECORDS * 30, broken_record(b"{"), RECORDS[0]]
-    exporter = ParquetExporter(layout="records", row_group_rows=50)
+    records = [*RECORDS * 300, broken_record(b"{"), RECORDS[0]]
+    exporter = ParquetExporter(layout="records", row_group_rows=2500)
     exporter.export(records, path)
 
     query = EventQuery(order="newest", text="")
@@ -338,8 +341,8 @@ def test_newest_first_is_the_file_backwards(tmp_path):
     [skipped] = [item for item in found if isinstance(item, Skipped)]
 
     assert RECORDS[0] == last
-    assert f"{path}:361" == skipped.place
-    assert RECORDS * 30 == [r for r in found if r is not skipped]
+    assert f"{path}:3601" == skipped.place
+    assert RECORDS * 300 == [r for r in found if r is not skipped]
 
 
 def rewritten(path, change):
@@ -362,6 +365,13 @@ def recast(name, kind):
     return change
 
 
+def nanoseconds(table):
+    kind = pa.timestamp("ns", "UTC")
+    times = table["occurred_at"].combine_chunks().cast(kind)
+    later = compute.add(times.cast(pa.int64()), 999).cast(kind)
+    return column("occurred_at", later)(table)
+
+
 def sorted_columns(table):
     return table.select(sorted(table.schema.names))
 
@@ -376,7 +386,7 @@ def without_places(table):
         sorted_columns,
         without_places,
         recast("event_type", pa.large_string()),
-        recast("occurred_at", pa.timestamp("ns", "UTC")),
+        nanoseconds,
         recast("occurred_at", pa.timestamp("ms", "Asia/Tokyo")),
         recast("replaced", pa.int8()),
     ],
