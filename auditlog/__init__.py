@@ -46,7 +46,10 @@ if TYPE_CHECKING:
         JSONExporter,
         JSONLinesReader,
         LinesExporter,
+        ParquetExporter,
+        ParquetReader,
         read_csv,
+        read_parquet,
     )
     from auditlog.kafka import KafkaReader, KafkaSink
     from auditlog.memory import InMemoryReader, InMemorySink
@@ -79,6 +82,8 @@ __all__ = [
     "KafkaSink",
     "LinesExporter",
     "Outcome",
+    "ParquetExporter",
+    "ParquetReader",
     "PendingReceipt",
     "PostgresReader",
     "PostgresSink",
@@ -97,6 +102,7 @@ __all__ = [
     "context",
     "event_type",
     "read_csv",
+    "read_parquet",
 ]
 
 _HOMES = {
@@ -131,7 +137,10 @@ _HOMES = {
         "JSONExporter",
         "JSONLinesReader",
         "LinesExporter",
+        "ParquetExporter",
+        "ParquetReader",
         "read_csv",
+        "read_parquet",
     ),
     "kafka": ("KafkaReader", "KafkaSink"),
     "memory": ("InMemoryReader", "InMemorySink"),

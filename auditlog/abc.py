@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 import attrs
 
 from auditlog import codec
+from auditlog._tabular import Tables
 from auditlog.errors import DecodingError, ReadError
 from auditlog.live import LiveEvents
 from auditlog.query import EventQuery as EventQuery  # noqa: PLC0414 - its public place
@@ -490,6 +491,18 @@ class Reader(ABC):
         """
         return Events(self, query or EventQuery())
 
+    def count(self, query: EventQuery, /) -> int:
+        """
+        How many events match *query*.
+
+        A reader that can count without handing the events over does so
+        instead.
+
+        Raises:
+            ReadError: If the source can't be read.
+        """
+        return sum(isinstance(found, Record) for found in self.scan(query))
+
     def follow(
         self, query: EventQuery | None = None, /, *, interval: float = 0.5
     ) -> LiveEvents:
@@ -537,9 +550,13 @@ class Reader(ABC):
         return iter(self.read())
 
 
-class Events(Iterable[Record]):
+class Events(Tables, Iterable[Record]):
     """
     The result of a reader's ``read()``: each iteration reads again.
+
+    In a notebook it shows the first 50 as a table. Where Arrow is understood
+    it is a table itself: ``polars.DataFrame(events)``, or ``FROM events`` in
+    DuckDB.
 
     Attributes:
         reader: Where the events come from.
@@ -564,8 +581,80 @@ class Events(Iterable[Record]):
         """
         return self.reader.scan(self.query)
 
+    def count(self) -> int:
+        """
+        How many events there are.
+
+        The database counts itself; other sources are read to their end.
+
+        Raises:
+            ReadError: If the reader fails.
+
+        .. versionadded:: 0.1.0
+        """
+        return self.reader.count(self.query)
+
+    def head(self, n: int = 5) -> Events:
+        """
+        The first *n* events; no more are read.
+
+        Raises:
+            QueryError: If *n* is negative.
+
+        .. versionadded:: 0.1.0
+        """
+        limit = self.query.limit
+        few = n if limit is None else min(n, limit)
+        return Events(self.reader, attrs.evolve(self.query, limit=few))
+
+    def tail(self, n: int = 5) -> Events:
+        """
+        The last *n* events, in the order of the query.
+
+        They are read from the end, unless the query has a limit, and are held
+        in memory.
+
+        Raises:
+            QueryError: If *n* is negative.
+
+        .. versionadded:: 0.1.0
+        """
+        return Events(_Last(self, n), attrs.evolve(self.query, limit=n))
+
+    def _first(self, count: int) -> Iterator[Record | Skipped]:
+        return self.head(count).scan()
+
     def __repr__(self) -> str:
         return f"<Events of {self.reader!r} {self.query!r}>"
+
+
+class _Last(Reader):
+    """
+    The last of what another reader finds.
+    """
+
+    def __init__(self, events: Events, count: int) -> None:
+        self._events = events
+        self._count = count
+
+    def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
+        return select(self._found(), query)
+
+    def _found(self) -> Iterator[Record | Skipped]:
+        query = self._events.query
+        if query.limit is not None:  # its end is where the limit is
+            yield from _last(self._events.scan(), self._count)
+            return
+
+        backwards = attrs.evolve(
+            query,
+            order="oldest" if query.order == "newest" else "newest",
+            limit=self._count,
+        )
+        yield from reversed([*self._events.reader.scan(backwards)])
+
+    def __repr__(self) -> str:
+        return f"<last {self._count} of {self._events.reader!r}>"
 
 
 @attrs.frozen(kw_only=True)

@@ -1,5 +1,5 @@
 """
-Events to files and back: CSV, JSON Lines and the formats of SIEMs.
+Events to files and back: CSV, JSON Lines, Parquet and the formats of SIEMs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from ._csv_reader import CSVReader, read_csv
 from ._json import JSONExporter
 from ._json_reader import JSONLinesReader
 from ._lines import LinesExporter
+from ._parquet import ParquetExporter
+from ._parquet_reader import ParquetReader, read_parquet
 from ._progress import Progress
 from ._report import ExportedPart, ExportReport
 
@@ -21,6 +23,9 @@ __all__ = [
     "JSONExporter",
     "JSONLinesReader",
     "LinesExporter",
+    "ParquetExporter",
+    "ParquetReader",
     "Progress",
     "read_csv",
+    "read_parquet",
 ]

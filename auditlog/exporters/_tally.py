@@ -5,6 +5,7 @@ Batches of records of whatever was given, and what is counted of them.
 from __future__ import annotations
 
 import contextlib
+import functools
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
@@ -129,7 +130,9 @@ class Tally:
             if isinstance(item, Record):
                 yield item
             elif isinstance(item, AuditEvent):
-                yield Record(event_id=item.event_id, body=codec.encode(item))
+                # Keeps the event, unless its body has to be cut.
+                body = functools.partial(codec.encode, item)
+                yield Record(event_id=item.event_id, body=body)
             elif isinstance(item, Skipped):
                 self.skip(item)
             else:

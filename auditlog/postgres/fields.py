@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 # A body without a backslash has names and text as they are, so that one
-# without such bytes can't match; and most need not be parsed. What stands
-# behind \u may be what PostgreSQL has no text for, and would raise an error.
+# without such bytes can't match, and most need not be parsed; one with NUL
+# bytes may be UTF-16. What stands behind \u may be what PostgreSQL has no text
+# for, and would raise an error.
 _CLAUSE = r"""
-CASE WHEN position('\x5c'::bytea IN event.body) = 0
-      AND NOT ({needles}) THEN false
+CASE WHEN NOT ({needles})
+      AND position('\x5c'::bytea IN event.body) = 0
+      AND position('\x00'::bytea IN event.body) = 0 THEN false
      WHEN position('\x5c75'::bytea IN event.body) > 0 THEN {unknown}
      ELSE {parsed} END
 """

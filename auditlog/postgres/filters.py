@@ -53,11 +53,14 @@ class Filters:
         times: The part of it that is about times.
 
         params: The parameters of both.
+
+        is_certain: Whether it is true for nothing else.
     """
 
     def __init__(self, query: EventQuery, *, exact: bool = True) -> None:
         self.params: dict[str, Any] = {}
         self._exact = exact
+        self.is_certain = _is_certain(query)
         self.times = self._joined(query, _TIMES)
         self.sql = self._condition(query, "", unknown="true")
 
@@ -95,6 +98,11 @@ class Filters:
                 self.params[prefix + name] = _parameter(name, value)
                 clauses.append(_CLAUSES[name].format(prefix + name))
         return " AND ".join(clauses) or "true"
+
+
+def _is_certain(query: EventQuery) -> bool:
+    excluded = query.exclude
+    return not query.paths and (excluded is None or _is_certain(excluded))
 
 
 def _parameter(name: str, value: Any) -> object:

@@ -4,6 +4,7 @@ Reads events from a PostgreSQL database.
 
 from __future__ import annotations
 
+import logging
 import time
 
 from contextlib import contextmanager
@@ -22,7 +23,12 @@ from auditlog.abc import (
     select_last,
     select_live,
 )
-from auditlog.errors import EventRefusedError, ReadError, SinkError
+from auditlog.errors import (
+    EventRefusedError,
+    ReadError,
+    SinkError,
+    SinkUnavailableError,
+)
 
 from .driver import connections
 from .filters import Filters
@@ -41,6 +47,10 @@ if TYPE_CHECKING:
     from .connections import Connection
 
 
+# Most rows that one statement looks at for what matches: none runs long, or
+# longer in a longer table.
+_REACH = 100_000
+
 # Seconds that following waits for open transactions, and between two looks.
 _PATIENCE = 2.0
 _PAUSE = 0.02
@@ -49,9 +59,10 @@ _PAUSE = 0.02
 @attrs.define
 class _Spot:
     """
-    The row that was given last.
+    How far pages were given, and the row that was given last.
     """
 
+    far: int
     row: tuple[Any, ...] | None = None
 
 
@@ -60,9 +71,10 @@ class PostgresReader(Reader):
     Reads what a :class:`PostgresSink` has stored.
 
     Reads in pages, each in a transaction of its own, so that a long export
-    doesn't hold up the server. Needs no more than SELECT on the tables
-    ``event`` and ``entry``, and works on a standby. The order is that of the
-    journal; records have an index as soon as a relay ran.
+    doesn't hold up the server, which does the filtering. Needs no more than
+    SELECT on the tables ``event`` and ``entry``, and works on a standby. The
+    order is that of the journal; records have an index as soon as a relay
+    ran.
 
     Not promised: that an event whose transaction was open when reading began
     is left out or in.
@@ -96,6 +108,7 @@ class PostgresReader(Reader):
         self._schema = config.schema
         self._sql = statements(config.schema)
         self._page_size = page_size
+        self._logger = logging.getLogger("auditlog.postgres")
 
     def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
         """
@@ -107,6 +120,31 @@ class PostgresReader(Reader):
         """
         return select_last(self._scan, query)
 
+    def count(self, query: EventQuery, /) -> int:
+        """
+        How many events match *query*, counted by the database.
+
+        Events are read only if *query* asks for fields of bodies.
+
+        Raises:
+            ReadError:
+                If the database can't be reached, has no tables of ours, or
+                takes longer than *timeout*.
+        """
+        filters = Filters(query)
+        if not filters.is_certain:
+            return super().count(query)
+
+        limits = (
+            each for each in (query.limit, query.last) if each is not None
+        )
+        statement = self._sql["count"].replace("{filters}", filters.sql)
+        ((count,),) = self._ask(
+            statement, limit=min(limits, default=None), **filters.params
+        )
+        found: int = count
+        return found
+
     def watch(
         self, query: EventQuery, /
     ) -> Generator[Record | Skipped | None, None, None]:
@@ -114,13 +152,14 @@ class PostgresReader(Reader):
         Everything that matches *query*, and then what is stored.
 
         Goes as far as no open transaction could still store an event before;
-        on a standby, as far as events have an index.
+        on a standby, as far as events have an index. Once it follows, a
+        server that is away is waited for.
 
         Raises:
             ReadError: As for :meth:`scan`.
         """
-        ((end,),) = self._ask(self._sql["last_seq"])
-        end = end or 0
+        end = self._end()
+        self._check_order(end)
         yield None
         while self._horizon() < end:
             yield None
@@ -135,7 +174,7 @@ class PostgresReader(Reader):
         Raises:
             ReadError: As for :meth:`scan`.
         """
-        first, last = self._bounds(query)
+        first, last = self._bounds(query, self._end())
         return self._placed(query, {"first": first, "last": last})
 
     def resume_scan(
@@ -178,9 +217,9 @@ class PostgresReader(Reader):
         return self._placed(query, {**(place or {}), "last": last})
 
     def _settled_end(self) -> int:
-        ((end,),) = self._ask(self._sql["last_seq"])
+        end = self._end()
         deadline = time.monotonic() + _PATIENCE
-        while (safe := self._horizon()) < (end or 0):
+        while (safe := self._horizon()) < end:
             if time.monotonic() > deadline:
                 break
             time.sleep(_PAUSE)
@@ -190,20 +229,20 @@ class PostgresReader(Reader):
         self, query: EventQuery, place: Mapping[str, Any]
     ) -> ResumableScan:
         ((database,),) = self._ask(self._sql["database"])
-        spot = _Spot()
         first, last = place.get("first", 1), place["last"]
-        pages = self._pages(query, first, last, spot)
-        items = Limited(select(pages, query), query.limit)
-        step = -1 if query.order == "newest" else 1
+        spot = _Spot(first - 1 if query.order == "oldest" else last + 1)
+        rows = self._spotted(query, first, last, spot)
+        items = Limited(select(rows, query), query.limit)
 
         def here() -> Mapping[str, Any]:
-            left = {"left": items.left}
-            if spot.row is None:
-                return {**place, "first": first, "last": last, **left}
-            event_id, *_, seq = spot.row
-            end = {"last": seq - 1} if step < 0 else {"first": seq + 1}
-            found = {"at": seq, "id": str(event_id)}
-            return {"first": first, "last": last, **left, **found, **end}
+            found = {**place, "first": first, "last": last, "left": items.left}
+            if spot.row is not None:
+                found |= {"at": spot.row[-1], "id": str(spot.row[0])}
+            if query.order == "oldest":
+                return found | {"first": max(found.get("at", 0), spot.far) + 1}
+            return found | {
+                "last": min(found.get("at", last + 1), spot.far) - 1
+            }
 
         return ResumableScan(
             items=iter(items),
@@ -214,37 +253,65 @@ class PostgresReader(Reader):
     def _scan(
         self, query: EventQuery, *, end: int | None = None
     ) -> Iterator[Record | Skipped]:
-        return select(self._pages(query, *self._bounds(query, end)), query)
+        last = self._end() if end is None else end
+        return select(self._found(query, last), query)
 
-    def _bounds(
-        self, query: EventQuery, end: int | None = None
-    ) -> tuple[int, int]:
+    def _end(self) -> int:
+        ((last,),) = self._ask(self._sql["last_seq"])
+        return last or 0
+
+    def _found(self, query: EventQuery, last: int) -> Iterator[Record]:
+        newest = query.order == "newest"
+        if newest and query.since is not None and query.until is None:
+            # Often enough is found here, and where the stretch of time
+            # begins, which takes a look at all of it, is not asked.
+            near = max(last - _REACH, 0)
+            yield from self._records(query, near + 1, last)
+            last = near
+        yield from self._records(query, *self._bounds(query, last))
+
+    def _records(
+        self, query: EventQuery, first: int, last: int
+    ) -> Iterator[Record]:
+        for page, _ in self._pages(query, first, last):
+            yield from (record(*columns) for *columns, _ in page)
+
+    def _spotted(
+        self, query: EventQuery, first: int, last: int, spot: _Spot
+    ) -> Iterator[Record]:
+        for page, far in self._pages(query, first, last):
+            for row in page:
+                spot.row = row
+                yield record(*row[:-1])
+            spot.far = far
+
+    def _bounds(self, query: EventQuery, last: int) -> tuple[int, int]:
         """
         The first and the last *seq* to look at.
         """
-        last = end
-        if last is None:
-            ((last,),) = self._ask(self._sql["last_seq"])
         if not last or (query.since is None and query.until is None):
-            return 1, last or 0
+            return 1, last
         filters = Filters(query)
         statement = self._sql["bounds"].replace("{times}", filters.times)
         ((first, last),) = self._ask(statement, last=last, **filters.params)
         return first or 1, last or 0
 
     def _pages(
-        self,
-        query: EventQuery,
-        first: int,
-        last: int,
-        spot: _Spot | None = None,
-    ) -> Iterator[Record]:
-        spot = spot or _Spot()
+        self, query: EventQuery, first: int, last: int
+    ) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
+        """
+        The rows that match, and how far that is.
+        """
         limit = min(self._page_size, query.limit or self._page_size)
+        reach = _REACH if query.filters else last
         exact = True
         while first <= last:
+            if query.order == "oldest":
+                low, high = first, min(last, first + reach - 1)
+            else:
+                low, high = max(first, last - reach + 1), last
             try:
-                page = self._page(query, first, last, limit, exact=exact)
+                page = self._page(query, low, high, limit, exact=exact)
             except ReadError as exc:
                 # A body that PostgreSQL can't parse, though perhaps Python.
                 refused = isinstance(exc.__cause__, EventRefusedError)
@@ -252,15 +319,14 @@ class PostgresReader(Reader):
                     raise
                 exact = False
                 continue
-            for row in page:
-                spot.row = row
-                yield record(*row[:-1])
-            if len(page) < limit:
-                return
+            if len(page) == limit:
+                low = high = page[-1][-1]
+            far = high if query.order == "oldest" else low
+            yield page, far
             if query.order == "oldest":
-                first = page[-1][-1] + 1
+                first = far + 1
             else:
-                last = page[-1][-1] - 1
+                last = far - 1
 
     def _page(
         self,
@@ -280,12 +346,31 @@ class PostgresReader(Reader):
 
     def _live(self, query: EventQuery, after: int) -> Iterator[Record | None]:
         query = _unlimited(query)
+        is_away = False
         while True:
-            horizon = self._horizon()
-            if horizon > after:
-                yield from self._pages(query, after + 1, horizon)
-                after = horizon
+            try:
+                horizon = self._horizon()
+                is_away = False
+                for page, far in self._pages(query, after + 1, horizon):
+                    after = far
+                    yield from (record(*columns) for *columns, _ in page)
+            except ReadError as exc:
+                if not isinstance(exc.__cause__, SinkUnavailableError):
+                    raise
+                if not is_away:
+                    self._logger.warning("%s; still trying", exc)
+                is_away = True
             yield None
+
+    def _check_order(self, end: int) -> None:
+        rows = self._ask(self._sql["horizon"])
+        ((_, numbered, _, is_standby),) = rows
+        if end and is_standby and numbered is None:
+            raise ReadError(
+                f"can't follow {self._connections.where}: it is a standby, "
+                "which knows the order of events with an index only, and "
+                "none has one; run a relay, or follow the primary"
+            )
 
     def _horizon(self) -> int:
         """

@@ -200,6 +200,28 @@ class ReaderContract:
         assert _ids([logins[3], logins[2]]) == read(2, order="newest")
         assert _ids(records[:1]) == _ids(reader.read(EventQuery(limit=1)))
 
+    def test_count_is_that_of_what_is_read(self) -> None:
+        """
+        Counting gives the same number as reading, wherever it is done.
+        """
+        reader = self.make_reader(sample_records())
+        queries = [
+            EventQuery(),
+            EventQuery(limit=5),
+            EventQuery(limit=0),
+            EventQuery(last=4, limit=3),
+            EventQuery(order="newest", limit=100),
+            EventQuery(actors=["alice"], outcomes=["success", "denied"]),
+            EventQuery(tenants=[]),
+            EventQuery(since=START + timedelta(seconds=5), text="Ä"),
+            EventQuery(exclude=EventQuery(actors=["alice", "bob"])),
+            EventQuery(where={"data.metadata.note": "*7*"}),
+        ]
+
+        for query in queries:
+            events = reader.read(query)
+            assert len(list(events)) == events.count(), query
+
     def test_times_include_their_start_and_not_their_end(self) -> None:
         """
         ``since <= occurred_at < until``, to the microsecond, in any zone.

@@ -15,6 +15,8 @@ from auditlog.exporters import (
     CSVReader,
     JSONExporter,
     JSONLinesReader,
+    ParquetExporter,
+    ParquetReader,
 )
 from auditlog.memory import InMemoryReader, InMemorySink
 from auditlog.testing.reader_contract import (
@@ -79,6 +81,23 @@ class TestCSVReaderOfRecords(ReaderContract):
         exporter = CSVExporter(layout="records", guard=None)
         exporter.export(with_origin(records), self.path)
         return CSVReader(self.path)
+
+
+class TestParquetReader(ReaderContract):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path):
+        self.path = tmp_path / "audit.parquet"
+
+    def make_reader(self, records):
+        ParquetExporter(row_group_rows=5).export(records, self.path)
+        return ParquetReader(self.path)
+
+
+class TestParquetReaderOfRecords(TestParquetReader):
+    def make_reader(self, records):
+        exporter = ParquetExporter(layout="records")
+        exporter.export(with_origin(records), self.path)
+        return ParquetReader(self.path)
 
 
 class TestInMemoryReader(FollowingReaderContract):

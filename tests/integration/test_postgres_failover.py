@@ -6,13 +6,20 @@ from __future__ import annotations
 
 import pytest
 
-from auditlog import AuditLogPublisher, InMemorySink, PostgresSink
+from auditlog import (
+    AuditLogPublisher,
+    EventQuery,
+    InMemorySink,
+    PostgresReader,
+    PostgresSink,
+)
+from auditlog.errors import ReadError
 from auditlog.postgres import init_schema
 from auditlog.postgres import statements as sql
 from auditlog.testing.services import PostgresServer, TCPProxy
 from tests.fix_services import running
 from tests.kafka_tools import make_event
-from tests.postgres_tools import execute, until
+from tests.postgres_tools import execute, make_records, stored_ids, until
 from tests.seen_failing import check
 
 
@@ -147,3 +154,32 @@ def test_variant_is_noticed(request, own_statements):
         waits_for_its_own_disk_only,
         {},
     )
+
+
+def test_standby_is_followed_by_index(primary, standby):
+    """
+    It doesn't know who is at it on the primary, so that an event comes as
+    soon as it has an index, and not before.
+    """
+    url = primary.create_database("followed")
+    there = url.replace(f":{primary.port}/", f":{standby.port}/")
+    sink = PostgresSink(url)
+    sink.write(first := make_records(2))
+    until(lambda: len(stored_ids(there)) == 2)
+    reader = PostgresReader(there)
+    with pytest.raises(ReadError, match=r"is a standby.*; run a relay, or"):
+        reader.follow()
+
+    sink.size(timeout=5)
+    sink.write(make_records(1))
+    until(lambda: execute(there, "SELECT count(*) FROM audit.entry") == [(2,)])
+    until(lambda: len(stored_ids(there)) == 3)
+    horizon = reader._horizon()
+    sink.size(timeout=5)
+    with reader.follow(EventQuery(limit=3), interval=0.01) as events:
+        found = list(events)
+    sink.close()
+
+    assert 2 == horizon
+    assert [1, 2, 3] == [record.index for record in found]
+    assert {r.event_id for r in first} == {r.event_id for r in found[:2]}

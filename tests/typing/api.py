@@ -31,6 +31,8 @@ from auditlog import (
     KafkaSink,
     LinesExporter,
     Outcome,
+    ParquetExporter,
+    ParquetReader,
     PendingReceipt,
     PostgresReader,
     PostgresSink,
@@ -55,7 +57,7 @@ from auditlog.abc import (
     Skipped,
     select,
 )
-from auditlog.exporters import read_csv
+from auditlog.exporters import read_csv, read_parquet
 from auditlog.profiles import CEF, OCSF, Line, Profile, profile_named
 from auditlog.stats import PublisherStats, RelayStats
 from auditlog.status import HeldBack, JournalStatus, RelayStatus
@@ -179,6 +181,7 @@ readers: list[Reader] = [
     CSVReader("audit.csv"),
     InMemoryReader(InMemorySink()),
     JSONLinesReader("audit.jsonl"),
+    ParquetReader("audit.parquet"),
     KafkaReader(cluster, "x"),
     PostgresReader("x"),
 ]
@@ -191,10 +194,13 @@ for reader in readers:
 assert_type(JSONExporter().dumps([event]), str)
 assert_type(select([], query), Iterator[Record | Skipped])
 assert_type(read_csv("audit.csv"), Events)
+assert_type(read_parquet("audit.parquet").head().tail(3), Events)
+assert_type(read_csv("audit.csv").count(), int)
 exporters: list[Exporter] = [
     CSVExporter(),
     JSONExporter(framing="array"),
     LinesExporter(profile="leef"),
+    ParquetExporter(layout="records"),
 ]
 
 # Shapes of SIEMs: by name, or with settings of one's own.

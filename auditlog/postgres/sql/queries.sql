@@ -262,6 +262,11 @@ SELECT (SELECT max(seq) FROM {schema}.event),
          ORDER BY entry.idx DESC LIMIT 1),
        pg_postmaster_start_time(), pg_is_in_recovery()
 
+-- count --
+-- The rows of an index are enough where no filter needs others.
+SELECT count(*)
+  FROM (SELECT FROM {schema}.event WHERE {filters} LIMIT %(limit)s) AS found
+
 -- page_oldest --
 SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
   FROM {schema}.event
