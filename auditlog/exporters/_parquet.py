@@ -23,7 +23,7 @@ from auditlog._tabular import (
 from auditlog.errors import ConfigError, ExportError
 
 from ._base import FileExporter
-from ._names import is_path, name_of
+from ._names import name_of
 
 
 if TYPE_CHECKING:
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from auditlog._progress import Progress
-    from auditlog.abc import Record, Skipped
+    from auditlog.abc import Record
     from auditlog.event import AuditEvent
 
+    from ._compression import Encoder
     from ._report import ExportReport
-    from ._tally import Tally
+    from ._tally import Exportable, Tally
 
 
 # A row group waits in memory; events of usual size stay far below this.
@@ -186,7 +187,8 @@ class ParquetExporter:
 
 def _refuse_suffix(target: object) -> None:
     name = name_of(target)
-    if is_path(target) and PurePath(name).suffix.lower() in _OUTSIDE:
+    is_path = isinstance(target, str) or hasattr(target, "__fspath__")
+    if is_path and PurePath(name).suffix.lower() in _OUTSIDE:
         raise ExportError(
             f"can't write {name}: Parquet compresses its columns itself; "
             "give a name that ends in .parquet"
@@ -203,15 +205,12 @@ class _File(FileExporter):
 
     def _rendered(
         self,
-        events: Iterable[Record | AuditEvent | Skipped],
+        events: Exportable,
         tally: Tally,
-        *_: object,
-        **__: object,
+        encoder: Encoder,  # noqa: ARG002
     ) -> Generator[bytes]:
-        # Whatever may be put around a file: nothing is put around this one.
-        batches = tally.batches(events)
-        with contextlib.closing(self._chunks(batches, tally)) as chunks:
-            yield from chunks
+        with contextlib.closing(tally.batches(events)) as batches:
+            yield from self._chunks(batches, tally)
 
     def _chunks(
         self, batches: Iterator[list[Record]], tally: Tally
@@ -246,10 +245,10 @@ class _File(FileExporter):
             size = sum(each.nbytes for each in group)
             if rows >= most or size >= GROUP_BYTES:
                 table = pa.Table.from_batches(group)
-                yield table.slice(0, most)
+                yield _one_dictionary(table.slice(0, most))
                 group = table.slice(most).to_batches()
         if group:
-            yield pa.Table.from_batches(group)
+            yield _one_dictionary(pa.Table.from_batches(group))
 
     def _batches(
         self, batches: Iterator[list[Record]], tally: Tally
@@ -263,6 +262,11 @@ class _File(FileExporter):
         for chunk in chunks(records, rows):
             yield record_batch(chunk, names)
             tally.count(chunk)
+
+
+def _one_dictionary(table: Any) -> Any:
+    # Whatever the batches were: equal rows give equal bytes.
+    return table.unify_dictionaries()
 
 
 class _Drain:

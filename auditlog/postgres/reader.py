@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 # longer in a longer table.
 _REACH = 100_000
 
-
 # Seconds that following waits for open transactions, and between two looks.
 _PATIENCE = 2.0
 _PAUSE = 0.02
@@ -60,9 +59,10 @@ _PAUSE = 0.02
 @attrs.define
 class _Spot:
     """
-    The row that was given last.
+    How far pages were given, and the row that was given last.
     """
 
+    far: int
     row: tuple[Any, ...] | None = None
 
 
@@ -242,20 +242,20 @@ class PostgresReader(Reader):
         self, query: EventQuery, place: Mapping[str, Any]
     ) -> ResumableScan:
         ((database,),) = self._ask(self._sql["database"])
-        spot = _Spot()
         first, last = place.get("first", 1), place["last"]
-        found = self._records(query, first, last, spot)
-        items = Limited(select(found, query), query.limit)
-        step = -1 if query.order == "newest" else 1
+        spot = _Spot(first - 1 if query.order == "oldest" else last + 1)
+        rows = self._spotted(query, first, last, spot)
+        items = Limited(select(rows, query), query.limit)
 
         def here() -> Mapping[str, Any]:
-            left = {"left": items.left}
-            if spot.row is None:
-                return {**place, "first": first, "last": last, **left}
-            event_id, *_, seq = spot.row
-            end = {"last": seq - 1} if step < 0 else {"first": seq + 1}
-            found = {"at": seq, "id": str(event_id)}
-            return {"first": first, "last": last, **left, **found, **end}
+            found = {**place, "first": first, "last": last, "left": items.left}
+            if spot.row is not None:
+                found |= {"at": spot.row[-1], "id": str(spot.row[0])}
+            if query.order == "oldest":
+                return found | {"first": max(found.get("at", 0), spot.far) + 1}
+            return found | {
+                "last": min(found.get("at", last + 1), spot.far) - 1
+            }
 
         return ResumableScan(
             items=iter(items),
@@ -284,17 +284,19 @@ class PostgresReader(Reader):
         yield from self._records(query, *self._bounds(query, last))
 
     def _records(
-        self,
-        query: EventQuery,
-        first: int,
-        last: int,
-        spot: _Spot | None = None,
+        self, query: EventQuery, first: int, last: int
     ) -> Iterator[Record]:
-        spot = spot or _Spot()
         for page, _ in self._pages(query, first, last):
+            yield from (record(*columns) for *columns, _ in page)
+
+    def _spotted(
+        self, query: EventQuery, first: int, last: int, spot: _Spot
+    ) -> Iterator[Record]:
+        for page, far in self._pages(query, first, last):
             for row in page:
                 spot.row = row
                 yield record(*row[:-1])
+            spot.far = far
 
     def _bounds(self, query: EventQuery, last: int) -> tuple[int, int]:
         """
