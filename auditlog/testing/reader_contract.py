@@ -502,7 +502,8 @@ class GrowingReaderContract(ReaderContract):
 
 class FollowingReaderContract(GrowingReaderContract):
     """
-    As :class:`GrowingReaderContract`, for a reader with :meth:`.watch`.
+    As :class:`GrowingReaderContract`, for a reader with
+    :meth:`auditlog.abc.Reader.watch`.
 
     .. versionadded:: 0.1.0
     """
