@@ -61,6 +61,7 @@ def _metadata(i: int) -> dict[str, Any]:
     return {
         "note": f"number {i} of 12, 100% ÄÖ_x",
         "number": i,
+        "third": i % 3,
         "half": i / 2,
         "even": i % 2 == 0,
         "tags": ["audit", {"place": str(i % 3)}],
@@ -332,6 +333,7 @@ class ReaderContract:
             "where",
             {
                 ("data.metadata.number", 3): [3],
+                ("data.metadata.third", -0.0): [0, 3, 6, 9],
                 ("data.metadata.number", (3, 5.0, 99)): [3, 5],
                 ("data.metadata.number", "3"): [],
                 ("data.metadata.number", 3.5): [],
