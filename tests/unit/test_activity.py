@@ -352,10 +352,12 @@ def test_too_many_rows_are_refused_while_reading():
     """
     A time without a meaning can't fill the memory with empty minutes.
     """
-    events = read(*at(0), make_event(datetime(1, 1, 1, tzinfo=UTC)))
+    events = read(*at(0), make_event(datetime(1, 1, 1, tzinfo=UTC)), *at(0))
+    told = []
 
     with pytest.raises(QueryError, match="take a longer unit, or bring"):
-        events.events_per("minute")
+        events.events_per("minute", progress=lambda *how: told.append(how))
+    assert told == [(1, None, "events")]
     assert len(events.events_per("year")) == 2026
 
 

@@ -21,6 +21,7 @@ from tests.unit.test_activity import MONDAY, ListReader, at, make_event, read
 
 HOSTILE = [
     "a$b^{2}$c",
+    r"$\frac{$",
     "100% _sure_ \\alpha{",
     "王小明",
     "שלום עולם",
