@@ -7,6 +7,7 @@ Written for the person who implements a sink, a journal or a reader.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 
@@ -889,21 +890,31 @@ class Exporter(Protocol):
 
 def _events_in(
     found: Iterator[Record | Skipped], skipped: Counter[str]
-) -> Iterator[AuditEvent]:
+) -> Generator[AuditEvent]:
     """
     The events of *found*; what isn't one is counted in *skipped*.
     """
-    for item in found:
-        try:
-            if isinstance(item, Record):
-                yield item.event
+    with contextlib.ExitStack() as stack:
+        if isinstance(found, Generator):
+            # Or a traceback would keep its connection open.
+            stack.enter_context(contextlib.closing(found))
+        for item in found:
+            event, reason = _event_or_reason(item)
+            if event is not None:
+                yield event
                 continue
-            reason = item.reason
-        except DecodingError as exc:
-            reason = str(exc)
-        if reason not in skipped and len(skipped) >= MAX_REASONS:
-            reason = "other reasons"
-        skipped[reason] += 1
+            if reason not in skipped and len(skipped) >= MAX_REASONS:
+                reason = "other reasons"
+            skipped[reason] += 1
+
+
+def _event_or_reason(item: Record | Skipped) -> tuple[AuditEvent | None, str]:
+    if isinstance(item, Skipped):
+        return None, item.reason
+    try:
+        return item.event, ""
+    except DecodingError as exc:
+        return None, str(exc)
 
 
 def select(

@@ -100,7 +100,7 @@ def save(name):
         for output in cell.get("outputs", ()):
             if len(output.get("data", ())) > 1:
                 del output["data"]["text/plain"]
-    notebook.metadata.pop("language_info", None)
+    notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, EXAMPLES / f"{name}.ipynb")
 
 

@@ -4,6 +4,7 @@ One look at each event, and the counts after it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ._units import CYCLES, UNITS, Clock, Cycle, name_of, zone_of
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from auditlog._progress import Progress
     from auditlog.event import AuditEvent
@@ -130,7 +131,7 @@ class Counting:
 
 
 def count_events(
-    events: Iterable[AuditEvent],
+    events: Generator[AuditEvent],
     unit: str,
     *,
     by: str | None,
@@ -144,16 +145,17 @@ def count_events(
     How many of *events* there are in each *unit*.
     """
     counting = Counting(unit, by, zone_of(tz), top)
-    return counting.count(told(events, progress), bounds, skipped)
+    with contextlib.closing(told(events, progress)) as watched_events:
+        return counting.count(watched_events, bounds, skipped)
 
 
 def told(
-    events: Iterable[AuditEvent], progress: bool | Progress | None
-) -> Iterator[AuditEvent]:
+    events: Generator[AuditEvent], progress: bool | Progress | None
+) -> Generator[AuditEvent]:
     """
-    *events*, while *progress* is told how many there were.
+    *events*, closed at the end, while *progress* is told how many there were.
     """
-    with watched(progress, None) as tell:
+    with contextlib.closing(events), watched(progress, None) as tell:
         for number, event in enumerate(events, 1):
             yield event
             tell(number)

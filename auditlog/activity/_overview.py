@@ -4,6 +4,7 @@ What a plot shows, counted in one go.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
     from matplotlib.figure import Figure
 
@@ -109,7 +110,7 @@ class Overview:
 
 
 def plot_activity(
-    events: Iterable[AuditEvent],
+    events: Generator[AuditEvent],
     *,
     tz: str | dt.tzinfo,
     title: str | None,
@@ -128,5 +129,6 @@ def plot_activity(
 
     check_top(top)
     overview = Overview(zone_of(tz), bounds, skipped)
-    overview.look(told(events, progress))
+    with contextlib.closing(told(events, progress)) as watched_events:
+        overview.look(watched_events)
     return draw(overview, title=title, top=top)

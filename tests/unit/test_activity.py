@@ -352,11 +352,43 @@ def test_too_many_rows_are_refused_while_reading():
     """
     A time without a meaning can't fill the memory with empty minutes.
     """
-    events = read(*at(0), make_event(datetime(1, 1, 1, tzinfo=UTC)))
+    events = read(*at(0), make_event(datetime(1, 1, 1, tzinfo=UTC)), *at(0))
+    told = []
 
     with pytest.raises(QueryError, match="take a longer unit, or bring"):
-        events.events_per("minute")
+        events.events_per("minute", progress=lambda *how: told.append(how))
+    assert told == [(1, None, "events")]
     assert len(events.events_per("year")) == 2026
+
+
+@pytest.mark.parametrize("ask", ["events_per", "plot_activity"])
+def test_a_source_is_closed_before_an_error_is_looked_at(ask, monkeypatch):
+    """
+    A notebook keeps the last traceback, which must not keep a connection.
+    """
+    monkeypatch.setattr(_tally, "MAX_CELLS", 2)
+    reader = ClosingReader(*(make_event(actor=f"user-{n}") for n in range(9)))
+    given = {"by": "actor"} if ask == "events_per" else {}
+    unit = ["day"] if ask == "events_per" else []
+
+    with pytest.raises(QueryError) as kept:
+        getattr(reader.read(), ask)(*unit, **given)
+    assert reader.is_closed
+    assert kept.value.__traceback__
+
+
+class ClosingReader(ListReader):
+    """
+    Knows whether its source was closed.
+    """
+
+    is_closed = False
+
+    def scan(self, query, /):
+        try:
+            yield from super().scan(query)
+        finally:
+            self.is_closed = True
 
 
 def test_too_many_groups_are_refused(monkeypatch):

@@ -21,6 +21,7 @@ from tests.unit.test_activity import MONDAY, ListReader, at, make_event, read
 
 HOSTILE = [
     "a$b^{2}$c",
+    r"$\frac{$",
     "100% _sure_ \\alpha{",
     "王小明",
     "שלום עולם",
@@ -126,6 +127,21 @@ def test_bars_are_as_many_as_can_be_told_apart(span, unit):
     assert sum(bar.get_height() for bar in bars) == 4
     ticks = figure.axes[0].get_xticklabels()
     assert 2 <= len([tick for tick in ticks if tick.get_text()]) <= 12
+
+
+def test_outcomes_stand_on_each_other():
+    """
+    What was denied is at the bottom, and a bar is as high as all its events.
+    """
+    events = [*at(0, 0, 0), *at(0, 0, outcome="denied"), *at(9)]
+
+    bars = drawn(read(*events)).axes[0].patches
+
+    assert [(bar.get_y(), bar.get_height()) for bar in bars] == [
+        (0, 2),
+        (2, 3),
+        (0, 1),
+    ]
 
 
 @pytest.mark.parametrize(
