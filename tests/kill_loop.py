@@ -19,6 +19,7 @@ from auditlog.exporters import (
     CSVExporter,
     JSONExporter,
     JSONLinesReader,
+    _kept,
     _output,
     _resumed,
 )
@@ -212,13 +213,58 @@ def followed(folder, dice, wanted):
     return kills, len(files)
 
 
-def main(folder, seed):
+def names_without_a_note():
+    """
+    Give files their names before it is noted that they are complete.
+    """
+    save = _resumed.ResumedExport._save
+
+    def forgetful(self):
+        if self._unsaved is None or self._unsaved.status != "complete":
+            save(self)
+
+    _resumed.ResumedExport._save = forgetful
+
+
+def keeps_what_was_not_noted():
+    """
+    Go on behind all that is in the hidden file.
+    """
+
+    def go_on(self, part):
+        path = self._at(part)
+        self._file = _kept.hidden(path).open("ab", buffering=0)
+        return str(path), self._file.write
+
+    _kept.KeptFiles.go_on = go_on
+
+
+def moves_on_before_names():
+    """
+    Note where the next run begins before this one's files are there.
+    """
+    complete = _kept.KeptFiles.complete
+    finish = _resumed.ResumedExport._finish
+
+    def hasty(self, state):
+        _kept.KeptFiles.complete = lambda *_: None
+        idle = finish(self, state)
+        _kept.KeptFiles.complete = complete
+        self._files.complete(state.parts)
+        return idle
+
+    _resumed.ResumedExport._finish = hasty
+
+
+def main(folder, seed, broken=None):
+    if broken is not None:
+        globals()[broken]()
     folder, dice = Path(folder), random.Random(seed)
     source = folder / "source.jsonl"
     source.write_bytes(b"".join(lines(500)))
-    print("random", *at_random(folder, source, dice, 60))
+    print("random", *at_random(folder, source, dice, 40))
     print("calls", before_each_call(folder, source))
-    print("followed", *followed(folder, dice, 40))
+    print("followed", *followed(folder, dice, 30))
 
 
 if __name__ == "__main__":
