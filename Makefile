@@ -4,6 +4,7 @@
 #   make demo                 from an event to CSV and JSON, on real services
 #   make test ARGS="-k spool" the suite, against the built wheel
 #   make check                all that CI looks at
+#   make notebooks            run examples/*.py anew, and keep what they show
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
 #   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
 #   make soak ARGS="--seconds 86400"   one process among faults, for long
@@ -20,7 +21,7 @@ SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.
 # What the suite needs, except for the package itself: that is the wheel's.
 SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
 
-.PHONY: demo test check lint types layers docs bench fuzz hammer soak mutants clean
+.PHONY: demo test check lint types layers docs notebooks bench fuzz hammer soak mutants clean
 .NOTPARALLEL:
 
 demo: $(VENV)/services
@@ -48,6 +49,9 @@ docs: $(VENV)/services $(VENV)/group-docs
 
 bench: $(VENV)/services $(VENV)/group-bench
 	$(BIN)/python benchmarks $(ARGS)
+
+notebooks: $(VENV)/services $(VENV)/group-tests
+	$(BIN)/python examples/with_services.py $(BIN)/python -m tests.notebooks $(ARGS)
 
 fuzz: $(VENV)/services $(VENV)/group-fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)

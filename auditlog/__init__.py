@@ -46,14 +46,17 @@ if TYPE_CHECKING:
         JSONExporter,
         JSONLinesReader,
         LinesExporter,
+        ParquetExporter,
+        ParquetReader,
         read_csv,
+        read_parquet,
     )
     from auditlog.kafka import KafkaReader, KafkaSink
     from auditlog.memory import InMemoryReader, InMemorySink
     from auditlog.postgres import PostgresReader, PostgresSink
     from auditlog.publisher import AuditLogPublisher
     from auditlog.relay import Relay
-    from auditlog.spool import SpoolSink
+    from auditlog.spool import SpoolReader, SpoolSink
 
 
 __all__ = [
@@ -79,6 +82,8 @@ __all__ = [
     "KafkaSink",
     "LinesExporter",
     "Outcome",
+    "ParquetExporter",
+    "ParquetReader",
     "PendingReceipt",
     "PostgresReader",
     "PostgresSink",
@@ -91,11 +96,13 @@ __all__ = [
     "Resource",
     "Secret",
     "SpoolConfig",
+    "SpoolReader",
     "SpoolSink",
     "TopicConfig",
     "context",
     "event_type",
     "read_csv",
+    "read_parquet",
 ]
 
 _HOMES = {
@@ -130,14 +137,17 @@ _HOMES = {
         "JSONExporter",
         "JSONLinesReader",
         "LinesExporter",
+        "ParquetExporter",
+        "ParquetReader",
         "read_csv",
+        "read_parquet",
     ),
     "kafka": ("KafkaReader", "KafkaSink"),
     "memory": ("InMemoryReader", "InMemorySink"),
     "postgres": ("PostgresReader", "PostgresSink"),
     "publisher": ("AuditLogPublisher",),
     "relay": ("Relay",),
-    "spool": ("SpoolSink",),
+    "spool": ("SpoolReader", "SpoolSink"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

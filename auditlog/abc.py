@@ -7,25 +7,47 @@ Written for the person who implements a sink, a journal or a reader.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import re
+import itertools
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from collections import Counter, deque
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
 from auditlog import codec
-from auditlog.errors import DecodingError, QueryError
-from auditlog.event import AuditEvent, Outcome
+from auditlog._tabular import Tables
+from auditlog.errors import DecodingError, ReadError
+from auditlog.live import LiveEvents
+from auditlog.query import EventQuery as EventQuery  # noqa: PLC0414 - its public place
 
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from uuid import UUID
 
+    from matplotlib.figure import Figure
+
+    from auditlog._progress import Progress
+    from auditlog.activity import EventCounts
+    from auditlog.activity._fields import EventField, TimeUnit
+    from auditlog.event import AuditEvent
     from auditlog.status import JournalStatus
+
+Found = TypeVar("Found", "Record | Skipped", "Record | Skipped | None")
+
+
+MAX_REASONS = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -451,174 +473,6 @@ class Skipped:
     origin: Origin | None = None
 
 
-def _names(value: str | Iterable[str] | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _outcomes(
-    value: Outcome | str | Iterable[Outcome | str] | None,
-) -> tuple[Outcome, ...] | None:
-    try:
-        names = _names(value)
-        return None if names is None else tuple(map(Outcome, names))
-    except ValueError as exc:
-        known = ", ".join(Outcome)
-        raise QueryError(f"{exc}; outcomes are {known}") from exc
-
-
-@attrs.frozen(kw_only=True)
-class EventQuery:
-    """
-    Which events to read; the same meaning for every reader.
-
-    A filter that is None doesn't filter; an empty one matches nothing.
-    All filters have to match.
-
-    Attributes:
-        since: Only events that occurred then or later; timezone-aware.
-
-        until: Only events that occurred earlier; timezone-aware.
-
-        event_types:
-            Patterns such as ``Kafka.Topic.*``. ``*`` stands for any
-            characters, dots too, and ``?`` for one; upper and lower case of
-            ASCII letters are the same.
-
-        actors: Ids of actors, exactly.
-
-        resources:
-            Patterns of ``type/id`` of the innermost resource, such as
-            ``topic/website-*``; case matters.
-
-        outcomes: Outcomes.
-
-        tenants: Tenants, exactly.
-
-        text: Stands somewhere in the event's body, exactly.
-
-        limit: At most so many events, counted after the filters.
-
-        order:
-            ``oldest`` or ``newest`` first, by the order in which the source
-            holds them, which is not always that of ``occurred_at``.
-
-    Raises:
-        QueryError: If a time is naive, or *limit* or *order* is wrong.
-
-    .. versionadded:: 0.1.0
-    """
-
-    since: datetime | None = None
-    until: datetime | None = None
-    event_types: tuple[str, ...] | None = attrs.field(
-        default=None, converter=_names
-    )
-    actors: tuple[str, ...] | None = attrs.field(
-        default=None, converter=_names
-    )
-    resources: tuple[str, ...] | None = attrs.field(
-        default=None, converter=_names
-    )
-    outcomes: tuple[Outcome, ...] | None = attrs.field(
-        default=None, converter=_outcomes
-    )
-    tenants: tuple[str, ...] | None = attrs.field(
-        default=None, converter=_names
-    )
-    text: str | None = None
-    limit: int | None = None
-    order: Literal["oldest", "newest"] = "oldest"
-
-    def __attrs_post_init__(self) -> None:
-        """
-        Refuse what cannot mean anything.
-        """
-        for name, time in (("since", self.since), ("until", self.until)):
-            if time is not None and time.utcoffset() is None:
-                raise QueryError(
-                    f"{name!r} must be timezone-aware (got naive "
-                    f"{time.isoformat()}); use datetime.now(timezone.utc)"
-                )
-        if self.limit is not None and self.limit < 0:
-            raise QueryError(f"'limit' must be at least 0 (got {self.limit})")
-        if self.order not in {"oldest", "newest"}:
-            raise QueryError(
-                f"'order' must be 'oldest' or 'newest' (got {self.order!r})"
-            )
-
-    @functools.cached_property
-    def filters(self) -> bool:
-        """
-        Whether an event has to be looked at to know if it matches.
-        """
-        return any(
-            getattr(self, field.name) is not None
-            for field in attrs.fields(EventQuery)
-            if field.name not in {"limit", "order"}
-        )
-
-    def matches(self, record: Record) -> bool:
-        """
-        Whether the event in *record* passes all filters.
-        """
-        return not self.filters or (
-            self._matches_event(record.event)
-            and (self.text is None or self.text.encode() in record.body)
-        )
-
-    def _matches_event(self, event: AuditEvent) -> bool:
-        actor = event.actor.id if event.actor else None
-        return (
-            (self.since is None or self.since <= event.occurred_at)
-            and (self.until is None or event.occurred_at < self.until)
-            and _is_one_of(event.outcome, self.outcomes)
-            and _is_one_of(actor, self.actors)
-            and _is_one_of(event.tenant, self.tenants)
-            and _fits(event.event_type, self._event_types)
-            and _fits(
-                f"{event.resource.type}/{event.resource.id}", self._resources
-            )
-        )
-
-    @functools.cached_property
-    def _event_types(self) -> re.Pattern[str] | None:
-        return _pattern(self.event_types, re.IGNORECASE)
-
-    @functools.cached_property
-    def _resources(self) -> re.Pattern[str] | None:
-        return _pattern(self.resources)
-
-
-def glob_to_regex(glob: str) -> str:
-    """
-    The regular expression, in Python's and PostgreSQL's syntax, that matches
-    what *glob* does, without anchors.
-    """
-    special = {"*": ".*", "?": "."}
-    return "".join(special.get(char) or re.escape(char) for char in glob)
-
-
-def _pattern(
-    globs: Sequence[str] | None, flags: re.RegexFlag = re.NOFLAG
-) -> re.Pattern[str] | None:
-    if globs is None:
-        return None
-
-    either = "|".join(map(glob_to_regex, globs)) if globs else "(?!)"
-    return re.compile(f"(?:{either})", flags | re.ASCII | re.DOTALL)
-
-
-def _is_one_of(value: str | None, wanted: Sequence[str] | None) -> bool:
-    return wanted is None or value in wanted
-
-
-def _fits(value: str, pattern: re.Pattern[str] | None) -> bool:
-    return pattern is None or pattern.fullmatch(value) is not None
-
-
 class Reader(ABC):
     """
     Reads events back; a custom reader is one class with :meth:`scan`.
@@ -646,13 +500,72 @@ class Reader(ABC):
         """
         return Events(self, query or EventQuery())
 
+    def count(self, query: EventQuery, /) -> int:
+        """
+        How many events match *query*.
+
+        A reader that can count without handing the events over does so
+        instead.
+
+        Raises:
+            ReadError: If the source can't be read.
+        """
+        return sum(isinstance(found, Record) for found in self.scan(query))
+
+    def follow(
+        self, query: EventQuery | None = None, /, *, interval: float = 0.5
+    ) -> LiveEvents:
+        """
+        The events that match *query*, or all, and then those that come.
+
+        An event comes once and in the order of the source, never one that
+        another could still be stored before. ``EventQuery(last=20)`` begins
+        with the last 20 that match, ``last=0`` with the next to come.
+
+        Args:
+            query: Which events.
+
+            interval: Seconds between two looks for something new.
+
+        Returns:
+            An iterator that waits. Close it, or use it in a ``with`` block.
+
+        Raises:
+            ReadError:
+                If the source can't be read, or is one that nothing comes to.
+
+            QueryError: If *query* asks for the newest first.
+
+        .. versionadded:: 0.1.0
+        """
+        return LiveEvents(self, query or EventQuery(), interval=interval)
+
+    def watch(
+        self,
+        query: EventQuery,  # noqa: ARG002
+        /,
+    ) -> Generator[Record | Skipped | None, None, None]:
+        """
+        As :meth:`scan`, and then on for ever; None while nothing is new.
+
+        What :meth:`follow` is made of. The first item is asked for at once:
+        a reader looks where its source ends, and yields None. It is closed
+        when it is not needed any more. :func:`select_live` does the filters
+        and the limits.
+        """
+        raise ReadError(f"{self!r} can't be followed; use read()")
+
     def __iter__(self) -> Iterator[Record]:
         return iter(self.read())
 
 
-class Events(Iterable[Record]):
+class Events(Tables, Iterable[Record]):
     """
     The result of a reader's ``read()``: each iteration reads again.
+
+    In a notebook it shows the first 50 as a table. Where Arrow is understood
+    it is a table itself: ``polars.DataFrame(events)``, or ``FROM events`` in
+    DuckDB.
 
     Attributes:
         reader: Where the events come from.
@@ -677,8 +590,286 @@ class Events(Iterable[Record]):
         """
         return self.reader.scan(self.query)
 
+    def count(self) -> int:
+        """
+        How many events there are.
+
+        The database counts itself; other sources are read to their end.
+
+        Raises:
+            ReadError: If the reader fails.
+
+        .. versionadded:: 0.1.0
+        """
+        return self.reader.count(self.query)
+
+    def head(self, n: int = 5) -> Events:
+        """
+        The first *n* events; no more are read.
+
+        Raises:
+            QueryError: If *n* is negative.
+
+        .. versionadded:: 0.1.0
+        """
+        limit = self.query.limit
+        few = n if limit is None else min(n, limit)
+        return Events(self.reader, attrs.evolve(self.query, limit=few))
+
+    def tail(self, n: int = 5) -> Events:
+        """
+        The last *n* events, in the order of the query.
+
+        They are read from the end, unless the query has a limit, and are held
+        in memory.
+
+        Raises:
+            QueryError: If *n* is negative.
+
+        .. versionadded:: 0.1.0
+        """
+        return Events(_Last(self, n), attrs.evolve(self.query, limit=n))
+
+    def _first(self, count: int) -> Iterator[Record | Skipped]:
+        return self.head(count).scan()
+
+    def events_per(
+        self,
+        unit: TimeUnit,
+        /,
+        *,
+        by: EventField | None = None,
+        tz: str | tzinfo = "UTC",
+        top: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> EventCounts:
+        """
+        How many events occurred in each *unit* of time.
+
+        Looks at each event once, in memory that depends on the number of
+        rows and groups and not of events. What lies between the first and
+        the last event, and between *since* and *until* of a query without
+        *last* and *limit* as far as it is past, is there even if it is empty.
+
+        Args:
+            unit:
+                ``second``, ``10 seconds``, ``minute``, ``10 minutes``,
+                ``hour``, ``4 hours``, ``day``, ``week`` (from Monday),
+                ``month`` or ``year``; or ``weekday`` and ``hour_of_day``,
+                which come round again.
+
+            by:
+                What to tell apart: ``actor``, ``actor_type``,
+                ``event_type``, ``outcome``, ``resource`` (type/id),
+                ``resource_type``, ``severity``, ``source_ip``, ``tenant``,
+                ``weekday`` or ``hour_of_day``.
+
+            tz:
+                Whose clocks and calendars are meant, by name or as a tzinfo.
+                The hour that comes twice in autumn is two rows; a day may
+                have 23 or 25 hours.
+
+            top: Keep so many groups, the largest, and sum up the others.
+
+            progress: As for `CSVExporter.export()`.
+
+        Raises:
+            QueryError:
+                If an argument can't mean anything, or the result would have
+                more than about a million rows or counts.
+
+            ReadError: If the reader fails.
+
+        .. versionadded:: 0.1.0
+        """
+        from auditlog.activity._counting import (  # noqa: PLC0415 - see there
+            count_events,
+        )
+
+        skipped: Counter[str] = Counter()
+        return count_events(
+            _events_in(self.scan(), skipped),
+            unit,
+            by=by,
+            tz=tz,
+            top=top,
+            bounds=self._bounds,
+            skipped=skipped,
+            progress=progress,
+        )
+
+    def plot_activity(
+        self,
+        *,
+        tz: str | tzinfo = "UTC",
+        title: str | None = None,
+        top: int = 10,
+        progress: bool | Progress | None = None,
+    ) -> Figure:
+        """
+        Draw when the events occurred, how they ended, and who acted.
+
+        A timeline by outcome, a heat map of weekday and hour, and the actors
+        with the most events, in colours and hatches that can be told apart
+        without seeing colours. Looks at each event once, in memory that
+        depends on the number of actors and not of events.
+
+        In a notebook the figure shows itself as the value of a cell;
+        elsewhere ``figure.savefig("activity.png")``. pyplot is neither used
+        nor set up, so nothing has to be closed, and threads may draw.
+
+        Args:
+            tz: Whose clocks are meant, by name or as a tzinfo.
+
+            title: Stands above the numbers.
+
+            top: Show so many actors at most.
+
+            progress: As for `CSVExporter.export()`.
+
+        Raises:
+            MissingExtraError: If matplotlib isn't installed.
+
+            QueryError:
+                If an argument can't mean anything, or there are more than
+                about a million actors.
+
+            ReadError: If the reader fails.
+
+        .. versionadded:: 0.1.0
+        """
+        from auditlog.activity._overview import (  # noqa: PLC0415 - see there
+            plot_activity,
+        )
+
+        skipped: Counter[str] = Counter()
+        return plot_activity(
+            _events_in(self.scan(), skipped),
+            tz=tz,
+            title=title,
+            top=top,
+            bounds=self._bounds,
+            skipped=skipped,
+            progress=progress,
+        )
+
+    @property
+    def _bounds(self) -> tuple[datetime | None, datetime | None]:
+        # Where the query takes only so many events, the rest of the time
+        # isn't empty.
+        if self.query.limit is not None or self.query.last is not None:
+            return None, None
+        return self.query.since, self.query.until
+
     def __repr__(self) -> str:
         return f"<Events of {self.reader!r} {self.query!r}>"
+
+
+class _Last(Reader):
+    """
+    The last of what another reader finds.
+    """
+
+    def __init__(self, events: Events, count: int) -> None:
+        self._events = events
+        self._count = count
+
+    def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
+        return select(self._found(), query)
+
+    def _found(self) -> Iterator[Record | Skipped]:
+        query = self._events.query
+        if query.limit is not None:  # its end is where the limit is
+            yield from _last(self._events.scan(), self._count)
+            return
+
+        backwards = attrs.evolve(
+            query,
+            order="oldest" if query.order == "newest" else "newest",
+            limit=self._count,
+        )
+        yield from reversed([*self._events.reader.scan(backwards)])
+
+    def __repr__(self) -> str:
+        return f"<last {self._count} of {self._events.reader!r}>"
+
+
+@attrs.frozen(kw_only=True)
+class ResumableScan:
+    """
+    What a reader gives to who may have to go on later, in another process.
+
+    Attributes:
+        items:
+            As :meth:`Reader.scan` gives them. They end where the source
+            ended when the scan was begun, however often it is resumed.
+
+        source:
+            What is read, in a few words for each of its properties. Another
+            one, such as a topic that was created anew, differs.
+
+        place:
+            Gives the place behind the last of the *items* that were taken:
+            what JSON can hold, in objects with names for members.
+
+    .. versionadded:: 0.1.0
+    """
+
+    items: Iterator[Record | Skipped]
+    source: Mapping[str, str]
+    place: Callable[[], Mapping[str, Any]]
+
+
+@runtime_checkable
+class ResumableReader(Protocol):
+    """
+    A reader that can go on at a place, without reading what is before it.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        Everything that matches *query*; its end is fixed now.
+
+        Raises:
+            ReadError: If the source can't be read, or not in this order.
+        """
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        What comes behind *place*, up to the end that was fixed.
+
+        What is gone meanwhile is told as :class:`Skipped`.
+
+        Raises:
+            ReadError:
+                If the source can't be read, or isn't the one that the place
+                is of.
+        """
+
+
+@runtime_checkable
+class FollowableReader(ResumableReader, Protocol):
+    """
+    A reader whose source grows at its end only, so that it can be followed.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def follow_scan(
+        self, query: EventQuery, place: Mapping[str, Any] | None, /
+    ) -> ResumableScan:
+        """
+        What came since *place*, or everything; its end is fixed now.
+
+        No event appears later before the place where this one ends.
+
+        Raises:
+            ReadError: As :meth:`ResumableReader.resume_scan`.
+        """
 
 
 @runtime_checkable
@@ -697,34 +888,132 @@ class Exporter(Protocol):
         """
 
 
+def _events_in(
+    found: Iterator[Record | Skipped], skipped: Counter[str]
+) -> Generator[AuditEvent]:
+    """
+    The events of *found*; what isn't one is counted in *skipped*.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(found, Generator):
+            # Or a traceback would keep its connection open.
+            stack.enter_context(contextlib.closing(found))
+        for item in found:
+            event, reason = _event_or_reason(item)
+            if event is not None:
+                yield event
+                continue
+            if reason not in skipped and len(skipped) >= MAX_REASONS:
+                reason = "other reasons"
+            skipped[reason] += 1
+
+
+def _event_or_reason(item: Record | Skipped) -> tuple[AuditEvent | None, str]:
+    if isinstance(item, Skipped):
+        return None, item.reason
+    try:
+        return item.event, ""
+    except DecodingError as exc:
+        return None, str(exc)
+
+
 def select(
     found: Iterable[Record | Skipped], query: EventQuery
 ) -> Iterator[Record | Skipped]:
     """
     Those of *found* that match *query*, up to its limit.
 
-    The order is the caller's business. A body that can't be decoded becomes
-    a :class:`Skipped`, which counts for no limit.
+    *found* is in the order that *query* asks for. A body that can't be
+    decoded becomes a :class:`Skipped`, which counts for no limit.
     """
-    left = query.limit
-    if left == 0:
-        return
+    limits = [n for n in (query.limit, query.last) if n is not None]
+    if query.last is None or query.order == "newest":
+        limit = min(limits, default=None)
+        return _first(_matching(found, query), limit)
+    recent = _last(_matching(found, query), query.last)
+    return _first(recent, query.limit)
 
+
+def select_live(
+    past: Iterable[Record | Skipped],
+    live: Iterable[Record | Skipped | None],
+    query: EventQuery,
+) -> Iterator[Record | Skipped | None]:
+    """
+    The same for a source that goes on: what is in it, and what comes.
+
+    Args:
+        past:
+            What was in the source when it was looked at first, filtered by
+            :func:`select` for *query* without its limit.
+
+        live: What comes, with None while nothing does.
+    """
+    return _first(itertools.chain(past, _matching(live, query)), query.limit)
+
+
+def select_last(
+    scan: Callable[[EventQuery], Iterator[Record | Skipped]],
+    query: EventQuery,
+) -> Iterator[Record | Skipped]:
+    """
+    What *scan* finds; *last* is read from the end, as far as is needed.
+
+    For readers that can begin at the end. *scan* is called at once. The last
+    ones are held in memory.
+    """
+    if query.last is None or query.order == "newest":
+        return scan(query)
+
+    backwards = attrs.evolve(
+        query, last=None, limit=query.last, order="newest"
+    )
+    return _turned(scan(backwards), query.limit)
+
+
+def _turned(
+    found: Iterable[Record | Skipped], limit: int | None
+) -> Iterator[Record | Skipped]:
+    recent = []
     for item in found:
-        if isinstance(item, Skipped):
+        if isinstance(item, Record):
+            recent.append(item)
+        else:
             yield item
-            continue
+    yield from recent[::-1][:limit]
 
-        try:
-            if not query.matches(item):
+
+def _matching(found: Iterable[Found], query: EventQuery) -> Iterator[Found]:
+    for item in found:
+        if isinstance(item, Record):
+            try:
+                if not query.matches(item):
+                    continue
+            except DecodingError as exc:
+                place = str(item.origin or item.index or item.event_id)
+                yield Skipped(place=place, reason=str(exc), origin=item.origin)
                 continue
-        except DecodingError as exc:
-            place = str(item.origin or item.index or item.event_id)
-            yield Skipped(place=place, reason=str(exc), origin=item.origin)
-            continue
-
         yield item
-        if left is not None:
+
+
+def _first(found: Iterable[Found], limit: int | None) -> Iterator[Found]:
+    if limit == 0:
+        return
+    left = limit
+    for item in found:
+        yield item
+        if left is not None and isinstance(item, Record):
             left -= 1
             if left == 0:
                 return
+
+
+def _last(found: Iterable[Found], count: int) -> Iterator[Found]:
+    # What was passed over is told at once: it may be any number.
+    recent = deque[Found](maxlen=count)
+    for item in found:
+        if isinstance(item, Record):
+            recent.append(item)
+        else:
+            yield item
+    yield from recent

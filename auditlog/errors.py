@@ -6,6 +6,7 @@ Every exception that this library raises.
     AuditLogError
     ├── ConfigError (ValueError)
     ├── MissingExtraError (ImportError)
+    ├── MissingPackageError (ImportError)
     ├── InvalidEventError (ValueError)
     │   └── EncodingError
     ├── DecodingError (ValueError)
@@ -99,6 +100,25 @@ class MissingExtraError(AuditLogError, ImportError):
             f"{self.what} needs an extra: "
             f'pip install "auditlog-publisher[{self.extra}]"'
         )
+
+
+class MissingPackageError(AuditLogError, ImportError):
+    """
+    A method makes objects of a package that is not installed.
+
+    Attributes:
+        what: The method.
+
+        package: The package.
+    """
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(what, package)
+        self.what = what
+        self.package = package
+
+    def __str__(self) -> str:
+        return f"{self.what} needs a package: pip install {self.package}"
 
 
 class InvalidEventError(AuditLogError, ValueError):

@@ -4,20 +4,31 @@ A sink and journal in memory, for tests and for trying things out.
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from auditlog._engine.process import tell_after_fork
-from auditlog.abc import EventQuery, Reader, Record, Skipped, select
+from auditlog._limited import Limited
+from auditlog.abc import (
+    EventQuery,
+    Reader,
+    Record,
+    ResumableScan,
+    Skipped,
+    select,
+    select_live,
+)
 from auditlog.errors import (
     DuplicateEventError,
     LeaseLostError,
     PartialWriteError,
+    ReadError,
 )
 from auditlog.status import (
     JournalStatus,
@@ -28,12 +39,22 @@ from auditlog.status import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import (
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from uuid import UUID
 
     from auditlog.abc import DeadLetter
     from auditlog.errors import SinkError
     from auditlog.event import AuditEvent
+
+
+# Events that are taken from a sink at once.
+_PAGE = 1000
 
 
 class InMemorySink:
@@ -321,6 +342,75 @@ class InMemoryReader(Reader):
         if query.order == "newest":
             records.reverse()
         return select(records, query)
+
+    def watch(
+        self, query: EventQuery, /
+    ) -> Generator[Record | Skipped | None, None, None]:
+        """
+        Everything that matches *query*, and then what the sink gets.
+        """
+        end = self._sink.size()
+        yield None
+        past = select(self._sink.read(0, end), attrs.evolve(query, limit=None))
+        yield from select_live(past, self._live(end), query)
+
+    def _live(self, after: int) -> Iterator[Record | None]:
+        while True:
+            records = self._sink.read(after, _PAGE)
+            yield from records
+            if not records:
+                yield None
+            after += len(records)
+
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.begin_scan`.
+        """
+        return self._placed(query, 0, self._sink.size())
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.resume_scan`.
+
+        Raises:
+            ReadError: If the sink was cleared meanwhile.
+        """
+        if self._sink.size() < place["end"]:
+            raise ReadError(
+                f"can't go on reading from memory: {self._sink.size()} of "
+                f"{place['end']} events are left"
+            )
+        query = attrs.evolve(query, limit=place["left"])
+        return self._placed(query, place["done"], place["end"])
+
+    def follow_scan(
+        self, query: EventQuery, place: Mapping[str, Any] | None, /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.FollowableReader.follow_scan`.
+        """
+        if place is not None:
+            self.resume_scan(query, place)
+        done = place["done"] if place else 0
+        return self._placed(query, done, self._sink.size())
+
+    def _placed(self, query: EventQuery, done: int, end: int) -> ResumableScan:
+        records = self._sink.records[:end]
+        if query.order == "newest":
+            records.reverse()
+        rest = iter(records[done:])
+        items = Limited(select(rest, query), query.limit)
+        return ResumableScan(
+            items=iter(items),
+            source={"sink": "memory"},
+            place=lambda: {
+                "done": end - operator.length_hint(rest),
+                "end": end,
+                "left": items.left,
+            },
+        )
 
     def __repr__(self) -> str:
         return f"InMemoryReader({self._sink!r})"

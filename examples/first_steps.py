@@ -12,10 +12,15 @@
 # # First steps with `auditlog`
 #
 # An audit log in a notebook: publish events, ask for them, export them.
-# The settings come from the environment, as in the README;
-# `pip install "auditlog-publisher[postgres,kafka]" pandas` brings the rest.
+#
+# **You need** `pip install "auditlog-publisher[postgres,kafka]" pandas`, and
+# the settings of the README in the environment. No PostgreSQL or Kafka at
+# hand? `python with_services.py jupyter lab`, beside this notebook, starts
+# both.
 
 # %%
+from uuid import uuid4
+
 import pandas as pd
 
 from auditlog import (
@@ -34,15 +39,18 @@ from auditlog import (
 
 config = AuditLogConfig.from_env()
 publisher = AuditLogPublisher.from_config(config)
-print(publisher)
+publisher
 
 # %% [markdown]
 # ## Publish
 #
-# `publish()` returns once the event is committed. Who acts is bound once.
+# `publish()` returns once the event is committed. Who acts is bound once, and
+# so is what ties these events together.
 
 # %%
-with context.bind(actor=Actor(id="alice")):
+run = str(uuid4())
+
+with context.bind(actor=Actor(id="alice"), correlation_id=run):
     for name in ["website-orders", "payments", "returns"]:
         publisher.publish(
             AuditEvent(
@@ -61,9 +69,9 @@ publisher.wait_delivered(timeout=30)
 
 # %%
 events = PostgresReader(config.database).read(
-    EventQuery(resources=["topic/*s"], order="newest")
+    EventQuery(resources=["topic/*s"], text=run, order="newest")
 )
-[(record.index, record.event.resource.id) for record in events]
+[record.event.resource.id for record in events]
 
 # %% [markdown]
 # ## Export
@@ -73,13 +81,18 @@ events = PostgresReader(config.database).read(
 # %%
 topic = KafkaReader(
     config.cluster(config.publisher.cluster), config.publisher.topic_name
-)
+).read(EventQuery(text=run))
 assert sorted(r.body for r in topic) == sorted(r.body for r in events)
 
 report = CSVExporter().export(topic, "audit.csv", progress=False)
 assert (report.rows, report.skipped.total()) == (3, 0)
 
 pd.read_csv("audit.csv")[["event_type", "actor_id", "resource_id", "outcome"]]
+
+# %% [markdown]
+# ## Close
+#
+# Stores what is still queued, and lets the connections go.
 
 # %%
 publisher.close()

@@ -12,6 +12,13 @@ def main() -> None:
     Run the command that the arguments name.
     """
     try:
+        _run()
+    except KeyboardInterrupt:  # before there is a command
+        sys.exit(130)
+
+
+def _run() -> None:
+    try:
         from auditlog.cli.commands import auditlog  # noqa: PLC0415
     except ModuleNotFoundError as exc:
         if exc.name not in {"click", "rich"}:

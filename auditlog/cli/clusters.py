@@ -125,15 +125,26 @@ def topics(config: AuditLogConfig, cluster: str | None) -> list[TopicRow]:
 
         SinkError: If it can't be used, with the reason.
     """
-    found = _wanted(config, cluster)
+    found = cluster_of(config, cluster)
     used = config.publisher.cluster == found.id
-    if used:
-        found = found.with_properties(config.publisher.properties)
     name = config.publisher.topic_name if used else None
     return [
         _row(topic, state, used=topic == name)
         for topic, state in list_topics(found).items()
     ]
+
+
+def cluster_of(config: AuditLogConfig, cluster: str | None) -> ClusterConfig:
+    """
+    The cluster of that ID, by default the one that is published to.
+
+    Raises:
+        ConfigError: If no cluster is named, or it is unknown.
+    """
+    found = _wanted(config, cluster)
+    if config.publisher.cluster == found.id:
+        return found.with_properties(config.publisher.properties)
+    return found
 
 
 def _wanted(config: AuditLogConfig, cluster: str | None) -> ClusterConfig:

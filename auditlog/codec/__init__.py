@@ -10,7 +10,7 @@ from auditlog.errors import ConfigError
 
 from . import conduktor
 from ._cutting import MAX_BODY_BYTES
-from ._reading import Envelope, decode, peek
+from ._reading import Envelope, decode, members, peek
 from ._schema import json_schema
 from ._uri import event_uri
 from ._weight import weigh
@@ -33,6 +33,7 @@ __all__ = [
     "encode",
     "event_uri",
     "json_schema",
+    "members",
     "peek",
     "weigh",
 ]

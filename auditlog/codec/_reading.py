@@ -139,13 +139,25 @@ def decode(body: bytes) -> AuditEvent:
 
     .. versionadded:: 0.1.0
     """
-    members = _parsed(body)
-    envelope = _envelope(members)
+    found = _parsed(body)
+    envelope = _envelope(found)
     try:
-        return _event(envelope, members)
+        return _event(envelope, found)
     except cattrs.BaseValidationError as exc:
         mistake = cattrs.transform_error(exc, path="$.data")[0][:200]
         raise DecodingError(f"no audit event: {mistake}") from exc
+
+
+def members(body: bytes) -> dict[str, Any]:
+    """
+    Return the JSON object that *body* is, in Python's own types.
+
+    Raises:
+        DecodingError: If *body* is no JSON object.
+
+    .. versionadded:: 0.1.0
+    """
+    return _parsed(body)
 
 
 def _event(envelope: Envelope, members: dict[str, Any]) -> AuditEvent:

@@ -5,190 +5,53 @@ What all exporters to files have in common: batches, counting, targets.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import time
-import zlib
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sized
-from itertools import islice
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from auditlog import codec
-from auditlog.abc import Events, Origin, Reader, Record, Skipped
+from auditlog._progress import watched
 from auditlog.errors import ConfigError, ExportError
-from auditlog.event import AuditEvent
 
-from ._progress import watched
+from ._compression import (
+    LEVELS,
+    SUFFIXES,
+    UNSUPPORTED,
+    Encoder,
+    encoder_of,
+)
+from ._names import is_path, name_of
+from ._output import Part
 from ._report import ExportReport
-from ._target import StdoutClosedError, name_of, opened
+from ._tally import Tally
+from ._target import StdoutClosedError, stored
 
 
 if TYPE_CHECKING:
     from os import PathLike
     from typing import BinaryIO
-    from uuid import UUID
 
-    from ._progress import Progress
+    from auditlog._progress import Progress
+    from auditlog.abc import Record
+    from auditlog.event import AuditEvent
 
-    Exportable = Iterable[Record | AuditEvent | Skipped]
+    from ._compression import Kind
+    from ._report import ExportedPart
+    from ._tally import Exportable
 
-
-# A batch holds this many events at most: 8 MiB of the longest bodies.
-BATCH = 128
-
-MAX_REASONS = 100
-MAX_EXAMPLES = 100
-
-_UNSUPPORTED = {".zst", ".zstd", ".bz2", ".xz", ".lz4", ".br", ".zip"}
 
 logger = logging.getLogger("auditlog.exporters")
-
-
-class Tally:
-    """
-    Makes batches of records of whatever was given, and counts them.
-    """
-
-    def __init__(self, errors: str) -> None:
-        if errors not in {"report", "raise"}:
-            raise ConfigError(
-                [f"'errors' must be 'report' or 'raise' (got {errors!r})"]
-            )
-        self.rows = 0
-        self.cut = 0
-        self.first: Record | None = None
-        self.last: Record | None = None
-        self.skipped: Counter[str] = Counter()
-        self.skipped_first: list[Skipped] = []
-        self.warnings: list[str] = []
-        self._errors = errors
-
-    def batches(self, events: Exportable) -> Iterator[list[Record]]:
-        """
-        The records of *events*; what isn't one is counted and left out.
-        """
-        items = _items(events)
-        with contextlib.closing(items):
-            while batch := list(islice(items, BATCH)):
-                # The usual case costs no look at each item in Python.
-                if {*map(type, batch)} == {Record}:
-                    yield batch
-                else:
-                    yield list(self._records(batch))
-
-    def count(self, records: list[Record]) -> None:
-        """
-        Take note that *records* are written.
-        """
-        if not records:
-            return
-
-        self.rows += len(records)
-        self.first = self.first or records[0]
-        self.last = records[-1]
-
-    def skip_record(self, record: Record, reason: str) -> None:
-        """
-        Take note that *record* is left out.
-        """
-        place = str(_position(record))
-        self.skip(Skipped(place=place, reason=reason, origin=record.origin))
-
-    def skip(self, skipped: Skipped) -> None:
-        """
-        Take note of *skipped*.
-
-        Raises:
-            ExportError: If errors are to be raised.
-        """
-        if self._errors == "raise":
-            raise ExportError(
-                f"can't export {skipped.place}: {skipped.reason}"
-            )
-
-        reason = skipped.reason
-        if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
-            reason = "other reasons"
-        self.skipped[reason] += 1
-        if len(self.skipped_first) < MAX_EXAMPLES:
-            self.skipped_first.append(skipped)
-
-    def _records(self, items: Iterable[object]) -> Iterator[Record]:
-        for item in items:
-            if isinstance(item, Record):
-                yield item
-            elif isinstance(item, AuditEvent):
-                yield Record(event_id=item.event_id, body=codec.encode(item))
-            elif isinstance(item, Skipped):
-                self.skip(item)
-            else:
-                raise ExportError(
-                    f"can't export a {type(item).__name__}; events are "
-                    "Record or AuditEvent"
-                )
-
-
-def _items(events: Any) -> Any:
-    if isinstance(events, Reader):
-        events = events.read()
-    if not isinstance(events, Iterable) or isinstance(events, str | bytes):
-        raise ExportError(
-            f"can't export a {type(events).__name__}; give a reader, what its "
-            "read() returns, or an iterable of events"
-        )
-    items = events.scan() if isinstance(events, Events) else iter(events)
-    return items if hasattr(items, "close") else (item for item in items)
-
-
-def _position(record: Record | None) -> Origin | int | UUID | None:
-    if record is None:
-        return None
-
-    at = record.origin
-    if at is None:
-        return record.index or record.event_id
-    # Without the key and the headers, which are content.
-    return Origin(topic=at.topic, partition=at.partition, offset=at.offset)
-
-
-class _Output:
-    """
-    Counts and hashes what is written.
-    """
-
-    def __init__(self) -> None:
-        self.bytes = 0
-        self._sha256 = hashlib.sha256()
-
-    def add(self, data: bytes) -> None:
-        self.bytes += len(data)
-        self._sha256.update(data)
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
-
-
-def _compressed(chunks: Iterator[bytes], level: int) -> Iterator[bytes]:
-    # Unlike gzip.open, zlib writes neither a time nor a name into the header,
-    # so that equal events give equal files.
-    gzip = zlib.compressobj(level, zlib.DEFLATED, 31)
-    for chunk in chunks:
-        if data := gzip.compress(chunk):
-            yield data
-    yield gzip.flush()
 
 
 @attrs.frozen(kw_only=True)
 class FileExporter:
     """
-    Renders events as bytes; what CSV and JSON have in common.
+    Renders events as bytes; what all exporters to files have in common.
 
     Holds settings only, so one object may be used again, and by several
     threads.
@@ -199,7 +62,7 @@ class FileExporter:
         compression_level: How well.
     """
 
-    compression: Literal["infer", "gzip"] | None = "infer"
+    compression: Literal["infer", "gzip", "zstd"] | None = "infer"
     compression_level: int | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -235,9 +98,12 @@ class FileExporter:
                 what it passed over is in the report.
 
             target:
-                A path, ``"-"`` for standard output, or a binary file object,
-                which is left open. A pipe, a device and a file object get
-                the bytes as they come, so after an error they hold a part.
+                A path, a URL such as ``s3://bucket/audit.jsonl.gz`` (needs
+                the extra ``remote``), ``"-"`` for standard output, or a
+                binary file object, which is left open. An object of a store
+                appears when it is complete, as far as the store can. A pipe,
+                a device and a file object get the bytes as they come, so
+                after an error they hold a part.
 
             progress:
                 None shows on a terminal or in a notebook how far it has
@@ -267,23 +133,27 @@ class FileExporter:
         """
         started = time.monotonic()
         tally = Tally(errors)
-        chunks = self._rendered(
-            events, tally, compresses=self._compresses(target)
-        )
-        output = _Output()
+        chunks = self._rendered(events, tally, self._encoder(target))
         total = len(events) if isinstance(events, Sized) else None
 
         with contextlib.closing(chunks), watched(progress, total) as told:
             try:
-                with opened(target, overwrite=overwrite) as write:
+                with stored(target, overwrite=overwrite) as store:
+                    part = Part(store, store.begin(None), None)
                     for chunk in chunks:
-                        write(chunk)
-                        output.add(chunk)
+                        part.write(chunk)
                         told(tally.rows)
+                    part.ended()
             except StdoutClosedError:
                 tally.warnings.append("standard output was closed early")
 
-        return _report(name_of(target), tally, output, started)
+        return report_of(
+            name_of(target),
+            tally,
+            part.bytes,
+            part.sha256.hexdigest(),
+            started=started,
+        )
 
     def iter_bytes(
         self, events: Iterable[Record | AuditEvent], /
@@ -292,15 +162,15 @@ class FileExporter:
         The bytes of a file, piece by piece, as for a streamed HTTP response.
 
         Nothing is read before the first piece is asked for. Compressed only
-        with ``compression="gzip"``. What was passed over is logged at
-        WARNING on ``auditlog.exporters``, with the count for each reason.
+        with ``compression="gzip"`` or ``"zstd"``. What was passed over is
+        logged at WARNING on ``auditlog.exporters``, with the count for each
+        reason.
 
         Raises:
             ExportError: As `export()`, while the pieces are taken.
         """
         tally = Tally("report")
-        compresses = self.compression == "gzip"
-        yield from self._rendered(events, tally, compresses=compresses)
+        yield from self._rendered(events, tally, self._encoder(None))
         if tally.skipped:
             logger.warning(
                 "%d records were no audit events and were not exported: %s",
@@ -321,67 +191,72 @@ class FileExporter:
         return b"".join(plain.iter_bytes(events)).decode()
 
     def _mistakes(self) -> Iterator[str]:
-        if self.compression not in {"infer", "gzip", None}:
+        if self.compression not in {"infer", "gzip", "zstd", None}:
             yield (
-                "'compression' must be 'infer', 'gzip' or None "
+                "'compression' must be 'infer', 'gzip', 'zstd' or None "
                 f"(got {self.compression!r})"
             )
-        if self.compression_level not in {None, *range(10)}:
+        levels = LEVELS["zstd" if self.compression == "zstd" else "gzip"]
+        if self.compression_level not in {None, *levels}:
             yield (
-                "'compression_level' must be from 0 to 9 "
+                f"'compression_level' must be from 0 to {levels[-1]} "
                 f"(got {self.compression_level!r})"
             )
 
-    def _compresses(self, target: object) -> bool:
-        if self.compression != "infer":
-            return self.compression == "gzip"
-
-        suffix = PurePath(name_of(target)).suffix.lower()
-        if _is_path(target) and suffix in _UNSUPPORTED:
-            raise ExportError(
-                f"can't write {name_of(target)}: {suffix} is not supported; "
-                "use .gz, or pass compression=None to write it plain"
-            )
-        return _is_path(target) and suffix == ".gz"
-
-    def _rendered(
-        self, events: Exportable, tally: Tally, *, compresses: bool
-    ) -> Generator[bytes]:
-        batches = tally.batches(events)
-        with contextlib.closing(self._chunks(batches, tally)) as chunks:
-            if not compresses:
-                yield from chunks
-                return
-
-            level = self.compression_level
-            yield from _compressed(chunks, 1 if level is None else level)
+    def _encoder(self, target: object) -> Encoder:
+        """
+        What compresses what goes to *target*.
+        """
+        kind = self.compression
+        if kind == "infer":
+            kind = _inferred(target)
+        return encoder_of(kind, self.compression_level)
 
     @abstractmethod
-    def _chunks(
-        self, batches: Iterator[list[Record]], tally: Tally
+    def _rendered(
+        self, events: Exportable, tally: Tally, encoder: Encoder
     ) -> Generator[bytes]:
         """
         The bytes of a file; what is written is counted by *tally*.
         """
 
 
-def _is_path(target: object) -> bool:
-    return hasattr(target, "__fspath__") or isinstance(target, str)
+def _inferred(target: object) -> Kind | None:
+    if not is_path(target):
+        return None
+
+    suffix = PurePath(name_of(target)).suffix.lower()
+    if suffix in UNSUPPORTED:
+        raise ExportError(
+            f"can't write {name_of(target)}: {suffix} is not supported; "
+            "use .zst or .gz, or pass compression=None to write it plain"
+        )
+    return SUFFIXES.get(suffix)
 
 
-def _report(
-    target: str, tally: Tally, output: _Output, started: float
+def report_of(
+    target: str,
+    tally: Tally,
+    size: int,
+    sha256: str,
+    *,
+    started: float,
+    parts: Iterable[ExportedPart] = (),
 ) -> ExportReport:
+    """
+    What was written, and what was passed over.
+    """
     return ExportReport(
         target=target,
         rows=tally.rows,
         cut=tally.cut,
-        bytes=output.bytes,
-        sha256=output.sha256,
-        first=_position(tally.first),
-        last=_position(tally.last),
+        bytes=size,
+        sha256=sha256,
+        first=tally.first,
+        last=tally.last,
         skipped=tally.skipped,
         skipped_first=tuple(tally.skipped_first),
         elapsed=time.monotonic() - started,
         warnings=tuple(tally.warnings),
+        parts=tuple(parts),
     )

@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import datetime as dt
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from auditlog.codec._members import part_members
+from auditlog.codec._texts import changes_text, metadata_text, part_text
 from auditlog.errors import DecodingError
 from auditlog.event import JSONArray, JSONObject
 
@@ -58,6 +58,20 @@ def key_text(key: bytes | None) -> str | None:
     return text
 
 
+def headers_text(
+    headers: Sequence[tuple[str, bytes | None]],
+) -> str | None:
+    """
+    Headers as JSON, pairs in their order; values as keys are written.
+    """
+    if not headers:
+        return None
+
+    return _encode(
+        [[name, key_text(value)] for name, value in headers]
+    ).decode()
+
+
 def body_text(body: bytes) -> str:
     """
     The body as text.
@@ -91,29 +105,6 @@ def _number(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _metadata(event: Any) -> str | None:
-    data = bytes(event.metadata)
-    return None if data == b"{}" else data.decode()
-
-
-def _changes(event: Any) -> str | None:
-    if not event.changes:
-        return None
-
-    changes = [*map(part_members, event.changes)]
-    return _encode(changes).decode()
-
-
-def _json(value: object) -> str | None:
-    """
-    *value* as the members that it has in a body; null if it has none.
-    """
-    if not value:
-        return None
-
-    return _encode(part_members(value)).decode()
-
-
 def _actor(name: str) -> Column:
     return lambda _, event, text: text(getattr(event.actor, name, None))
 
@@ -132,13 +123,13 @@ EVENT_COLUMNS: dict[str, Column] = {
     "actor.name": _actor("name"),
     "actor.email": _actor("email"),
     "actor.on_behalf_of": lambda _, event, text: text(
-        _json(event.actor and event.actor.on_behalf_of)
+        part_text(event.actor and event.actor.on_behalf_of)
     ),
     "resource.type": lambda _, event, text: text(event.resource.type),
     "resource.id": lambda _, event, text: text(event.resource.id),
     "resource.name": lambda _, event, text: text(event.resource.name),
     "resource.parent": lambda _, event, text: text(
-        _json(event.resource.parent)
+        part_text(event.resource.parent)
     ),
     "code": lambda _, event, text: text(event.code),
     "reason": lambda _, event, text: text(event.reason),
@@ -153,9 +144,9 @@ EVENT_COLUMNS: dict[str, Column] = {
     "correlation_id": lambda _, event, text: text(event.correlation_id),
     "causation_id": lambda _, event, text: text(event.causation_id),
     "traceparent": lambda _, event, text: text(event.traceparent),
-    "changes": lambda _, event, text: text(_changes(event)),
-    "metadata": lambda _, event, text: text(_metadata(event)),
-    "truncated": lambda _, event, text: text(_json(event.truncated)),
+    "changes": lambda _, event, text: text(changes_text(event)),
+    "metadata": lambda _, event, text: text(metadata_text(event)),
+    "truncated": lambda _, event, text: text(part_text(event.truncated)),
     "replaced": lambda _, event, __: _number(event.replaced or None),
 }
 """One per field of an event, in the order of ``layout="events"``."""
@@ -181,6 +172,9 @@ ORIGIN_COLUMNS: dict[str, Column] = {
     "offset": lambda record, _, __: str(record.origin.offset),
     "timestamp": lambda record, _, __: time_text(record.origin.timestamp),
     "key": lambda record, _, text: text(key_text(record.origin.key)),
+    "headers": lambda record, _, text: text(
+        headers_text(record.origin.headers)
+    ),
 }
 """What only records of a Kafka topic have."""
 

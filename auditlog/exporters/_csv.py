@@ -10,7 +10,6 @@ import attrs
 
 from auditlog.errors import DecodingError, ExportError
 
-from ._base import FileExporter
 from ._cells import DELIMITERS, Cells, quoted
 from ._columns import (
     COLUMNS,
@@ -19,14 +18,16 @@ from ._columns import (
     ORIGIN_COLUMNS,
     metadata_column,
 )
+from ._rendering import Rendering
+from ._rows import RowExporter
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from auditlog.abc import Record
 
-    from ._base import Tally
+    from ._tally import Tally
 
 
 EXCEL_ROWS = 1_048_576
@@ -37,7 +38,7 @@ def _names(value: str | Iterable[str]) -> tuple[str, ...]:
 
 
 @attrs.frozen(kw_only=True)
-class CSVExporter(FileExporter):
+class CSVExporter(RowExporter):
     r"""
     Writes events as CSV (RFC 4180: CRLF, quotes doubled, a header line).
 
@@ -52,9 +53,14 @@ class CSVExporter(FileExporter):
             ``"records"`` has ``timestamp, partition, offset, key, value`` of
             records of a Kafka topic, where *value* is the stored body.
 
+        headers:
+            Whether *layout*'s columns of ``"records"`` are followed by
+            ``headers``, the record's headers as JSON.
+
         columns:
             Names of columns, in the order to write, instead of *layout*'s.
-            Any of both layouts, and ``topic``, ``index``, ``recorded_at``.
+            Any of both layouts, and ``topic``, ``headers``, ``index``,
+            ``recorded_at``.
 
         metadata_keys:
             Members of *metadata* that get a column of their own behind the
@@ -81,12 +87,21 @@ class CSVExporter(FileExporter):
             Excel knows UTF-8.
 
         compression:
-            ``"infer"`` compresses a path that ends in ``.gz``, ``"gzip"``
-            always, None never.
+            ``"infer"`` compresses a path that ends in ``.gz`` or ``.zst``,
+            ``"gzip"`` and ``"zstd"`` always, None never. zstd is faster and
+            makes smaller files, and needs the extra ``zstd`` before Python
+            3.14.
 
         compression_level:
-            From 0 to 9; None is 1, which is several times as fast as 9 and
-            makes files a fifth larger.
+            From 0 to 9, and to 22 with ``compression="zstd"``; None is 1,
+            which is several times as fast as 9 and makes files a fifth
+            larger.
+
+        max_file_bytes:
+            Longest that a file may be, as it lies on the disk; then there
+            are several, cut between two events, each whole in itself:
+            ``audit-00001.jsonl.gz`` and so on. An event that is longer has
+            a file of its own.
 
     Raises:
         ConfigError: If a setting is none of those named.
@@ -95,6 +110,7 @@ class CSVExporter(FileExporter):
     """
 
     layout: Literal["events", "records"] = "events"
+    headers: bool = False
     columns: tuple[str, ...] | None = attrs.field(
         default=None, converter=attrs.converters.optional(_names)
     )
@@ -119,6 +135,9 @@ class CSVExporter(FileExporter):
                 choice = ", ".join(map(repr, allowed))
                 yield f"{name!r} must be one of {choice} (got {value!r})"
 
+        if self.headers and (self.layout != "records" or self.columns):
+            yield "'headers' is for layout='records' without 'columns'"
+
         known = [self._written(name) for name in COLUMNS]
         for name in self.columns or ():
             if name not in known:
@@ -134,7 +153,8 @@ class CSVExporter(FileExporter):
 
     def _fields(self) -> list[str]:
         if self.columns is None:
-            return [*LAYOUTS.get(self.layout, ())]
+            headers = ["headers"] if self.headers else []
+            return [*LAYOUTS.get(self.layout, ()), *headers]
 
         known = {self._written(name): name for name in COLUMNS}
         return [known[name] for name in self.columns if name in known]
@@ -154,40 +174,27 @@ class CSVExporter(FileExporter):
             first = quoted(first)
         return mark + f"{self.delimiter.join((first, *others))}\r\n".encode()
 
-    def _chunks(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Generator[bytes]:
+    def _rendering(self) -> Rendering:
         cells = Cells(self.delimiter, guard=self.guard is not None)
-        table = _Table(self._fields(), self.metadata_keys, cells)
-        start = self._header()
-        for records in batches:
-            if rows := table.rows(records, tally):
-                yield start + rows
-                start = b""
-        if start:
-            yield start
-        tally.warnings += self._warnings(cells, tally.rows)
-
-    def _warnings(self, cells: Cells, rows: int) -> Iterator[str]:
-        if cells.guarded:
-            yield (
-                "texts that a spreadsheet would run as a formula begin with "
-                "'; guard=None writes them as they are"
-            )
-        if cells.too_long:
-            yield "Excel shows 32,767 characters of a cell; some have more"
-        if rows >= EXCEL_ROWS:
-            yield f"Excel shows {EXCEL_ROWS:,} rows; there are {rows:,}"
+        return _Table(
+            self._fields(), self.metadata_keys, cells, self._header()
+        )
 
 
-class _Table:
+class _Table(Rendering):
     """
     Renders records as rows.
     """
 
     def __init__(
-        self, fields: Sequence[str], metadata_keys: Sequence[str], cells: Cells
+        self,
+        fields: Sequence[str],
+        metadata_keys: Sequence[str],
+        cells: Cells,
+        head: bytes,
     ) -> None:
+        self.head = head
+        self._cells = cells
         self._columns = [
             *(COLUMNS[name] for name in fields),
             *map(metadata_column, metadata_keys),
@@ -197,10 +204,7 @@ class _Table:
         self._text = cells.__getitem__
         self._delimiter = cells.delimiter
 
-    def rows(self, records: list[Record], tally: Tally) -> bytes:
-        """
-        The rows of those *records* that can be read; all are counted.
-        """
+    def rows(self, records: list[Record], tally: Tally) -> list[str]:
         written = []
         rows = []
         for record in records:
@@ -211,7 +215,23 @@ class _Table:
             else:
                 written.append(record)
         tally.count(written)
+        tally.notes["guarded"] |= self._cells.guarded
+        tally.notes["too long"] |= self._cells.too_long
+        return rows
+
+    def joined(self, rows: list[str], *, first: bool) -> bytes:  # noqa: ARG002
         return "".join(rows).encode()
+
+    def warnings(self, tally: Tally) -> Iterator[str]:
+        if tally.notes["guarded"]:
+            yield (
+                "texts that a spreadsheet would run as a formula begin with "
+                "'; guard=None writes them as they are"
+            )
+        if tally.notes["too long"]:
+            yield "Excel shows 32,767 characters of a cell; some have more"
+        if tally.rows >= EXCEL_ROWS:
+            yield f"Excel shows {EXCEL_ROWS:,} rows; there are {tally.rows:,}"
 
     def _row(self, record: Record) -> str:
         if self._needs_origin and record.origin is None:

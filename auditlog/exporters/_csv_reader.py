@@ -31,7 +31,8 @@ _NEVER_CLOSED = "a quote is never closed"
 
 class CSVReader(FileReader):
     r"""
-    Reads a file that `CSVExporter` wrote, plain or compressed by gzip.
+    Reads a file that `CSVExporter` wrote, plain or compressed by gzip
+    or zstd.
 
     Brings back equal events of ``layout="events"``, and of
     ``layout="records"`` the stored bodies. A row that holds no audit event is

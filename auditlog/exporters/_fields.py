@@ -23,6 +23,8 @@ from ._columns import BASE64, COLUMNS, EVENT_COLUMNS, JSON_COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from auditlog.event import AuditEvent
+
 
 # Where the body has a column's value; all others are in data, in camel case.
 _ENVELOPE = {
@@ -78,14 +80,13 @@ class Fields:
             origin=self._origin(cells),
         )
 
-    def _cell(self, cells: Sequence[str | None], name: str) -> str | None:
-        at = self._at.get(name)
-        return None if at is None else cells[at]
+    def event(self, cells: Sequence[str | None]) -> AuditEvent:
+        """
+        The event that *cells* make up, where each field has one.
 
-    def _body(self, cells: Sequence[str | None]) -> bytes:
-        if "value" in self._at:
-            return (self._cell(cells, "value") or "").encode()
-
+        Raises:
+            DecodingError: If they make up none.
+        """
         members: dict[str, Any] = {
             "specversion": "1.0",
             "type": self._cell(cells, "event_type"),
@@ -94,9 +95,18 @@ class Fields:
         for at, path, convert in self._members:
             if (text := cells[at]) is not None:
                 _put(members, path, convert(text))
-        body = msgspec.json.encode(members)
+        return codec.decode(msgspec.json.encode(members))
+
+    def _cell(self, cells: Sequence[str | None], name: str) -> str | None:
+        at = self._at.get(name)
+        return None if at is None else cells[at]
+
+    def _body(self, cells: Sequence[str | None]) -> bytes:
+        if "value" in self._at:
+            return (self._cell(cells, "value") or "").encode()
+
         # The one form that the event has, whatever the cells looked like.
-        return codec.encode(codec.decode(body))
+        return codec.encode(self.event(cells))
 
     def _origin(self, cells: Sequence[str | None]) -> Origin | None:
         partition = self._cell(cells, "partition")
@@ -111,6 +121,7 @@ class Fields:
             offset=_int(offset),
             timestamp=None if timestamp is None else _time(timestamp),
             key=_key(self._cell(cells, "key")),
+            headers=_headers(self._cell(cells, "headers")),
         )
 
 
@@ -203,3 +214,17 @@ def _key(text: str | None) -> bytes | None:
         return base64.b64decode(text.removeprefix(BASE64), validate=True)
     except binascii.Error as exc:
         raise DecodingError("a key holds broken Base64") from exc
+
+
+_pairs = msgspec.json.Decoder(list[tuple[str, str | None]]).decode
+
+
+def _headers(text: str | None) -> tuple[tuple[str, bytes | None], ...]:
+    if text is None:
+        return ()
+
+    try:
+        pairs = _pairs(text)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise DecodingError("a cell holds no headers") from exc
+    return tuple((name, _key(value)) for name, value in pairs)

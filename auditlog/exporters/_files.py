@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
+import sys
 import tempfile
 import zlib
 
@@ -14,16 +16,21 @@ from abc import abstractmethod
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from auditlog.abc import Reader, Record, Skipped, select
+import attrs
+
+from auditlog._limited import Limited
+from auditlog.abc import Reader, Record, ResumableScan, Skipped, select
 from auditlog.errors import DecodingError, ReadError
+
+from ._compression import load_zstd
 
 
 if TYPE_CHECKING:
     import os
 
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from auditlog.abc import EventQuery
 
@@ -35,9 +42,12 @@ BOM = b"\xef\xbb\xbf"
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
-_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _DAMAGED = "the compressed data is damaged or ends early"
 _CHUNK = 1000
+
+# What of a file tells it from another one of the same name.
+_START = 4096
 
 
 class Mark(NamedTuple):
@@ -60,12 +70,21 @@ class Row(NamedTuple):
     fault: str | None = None
 
 
+@attrs.define
+class _Spot:
+    """
+    The row that was given last.
+    """
+
+    mark: Mark | None
+
+
 class FileReader(Reader):
     """
     Reads events from a file; what all kinds of files have in common.
 
     Args:
-        path: The file; one that gzip compressed is known by its bytes.
+        path: The file; gzip and zstd are known by its bytes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -90,6 +109,64 @@ class FileReader(Reader):
             size = self._path.stat().st_size
         return select(self._found(query, size), query)
 
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.begin_scan`.
+        """
+        with self._told():
+            size = self._path.stat().st_size
+        return self._placed(query, {"size": size, "left": query.limit})
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.resume_scan`.
+
+        A compressed file is unpacked up to *place*.
+
+        Raises:
+            ReadError: If the file became shorter.
+        """
+        with self._told():
+            size = self._path.stat().st_size
+        if size < place["size"]:
+            raise ReadError(
+                f"can't go on reading {self._path}: it has {size:,} bytes, "
+                f"not {place['size']:,} as before"
+            )
+        return self._placed(query, place)
+
+    def _placed(
+        self, query: EventQuery, place: Mapping[str, Any]
+    ) -> ResumableScan:
+        if query.order == "newest":
+            raise ReadError(
+                f"can't go on reading {self._path} from its end; use "
+                "order='oldest'"
+            )
+        size, left = place["size"], place["left"]
+        query = attrs.evolve(query, limit=left)
+        spot = _Spot(Mark(*place["row"]) if "row" in place else None)
+        found = self._found(query, size, spot)
+        items = Limited(select(found, query), left)
+
+        def here() -> dict[str, Any]:
+            row = {"row": [*spot.mark]} if spot.mark else {}
+            return {"size": size, "left": items.left, **row}
+
+        return ResumableScan(
+            items=iter(items), source=self._source(size), place=here
+        )
+
+    def _source(self, size: int) -> dict[str, str]:
+        with self._told(), self._path.open("rb") as file:
+            start = file.read(min(size, _START))
+        return {
+            "file": str(self._path.absolute()),
+            "SHA-256 of its start": hashlib.sha256(start).hexdigest(),
+        }
+
     @abstractmethod
     def _begin(self, file: IO[bytes]) -> tuple[Mark, Any]:
         """
@@ -113,15 +190,19 @@ class FileReader(Reader):
         """
 
     def _found(
-        self, query: EventQuery, size: int
+        self, query: EventQuery, size: int, spot: _Spot | None = None
     ) -> Iterator[Record | Skipped]:
         newest = query.order == "newest"
+        spot = spot or _Spot(None)
         with self._told(), _opened(self._path, size) as file:
             mark, begun = self._begin(file)
             rows = (_backwards if newest else _forwards)(
-                file, mark, self._rows
+                file, spot.mark or mark, self._rows
             )
+            if spot.mark:
+                next(rows, None)  # which was given before
             for row in rows:
+                spot.mark = Mark(row.offset, row.line)
                 yield self._item(row, begun, decodes=query.filters)
 
     def _item(
@@ -142,7 +223,7 @@ class FileReader(Reader):
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except _DAMAGE as exc:
+        except _damage() as exc:
             raise ReadError(f"can't read {self._path}: {_DAMAGED}") from exc
         except OSError as exc:
             reason = exc.strerror or exc
@@ -185,27 +266,60 @@ class _Head(io.RawIOBase):
 def _opened(path: Path, size: int) -> IO[bytes]:
     raw = path.open("rb", buffering=0)
     head = io.BufferedReader(_Head(raw, size), 128 * 1024)
-    start = head.peek(2)[:2]
-    if start in _UTF_16:
+    try:
+        return _decompressed(head, path)
+    except BaseException:
         head.close()
+        raise
+
+
+def _decompressed(head: Any, path: Path) -> IO[bytes]:
+    start = head.peek(4)[:4]
+    if start.startswith(_UTF_16):
         raise ReadError(f"can't read {path}: it is UTF-16; save it as UTF-8")
-    if start == _GZIP:
-        return cast(IO[bytes], _Gzip(head))
-    return head
+    if start.startswith(_GZIP):
+        return cast(IO[bytes], _Packed(gzip.GzipFile(fileobj=head), head))
+    if start == _ZSTD:
+        zstd: Any = load_zstd(f"reading {path}")
+        return cast(IO[bytes], _Packed(zstd.ZstdFile(head), head))
+    return cast(IO[bytes], head)
 
 
-class _Gzip(gzip.GzipFile):
+class _Packed:
     """
-    Closes the file below, too.
+    A compressed file; closes the file below, too.
+
+    No buffer of its own: it would lose what stands before a damage.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(fileobj=file, mode="rb")
-        self._below = file
+    def __init__(self, unpacked: Any, below: IO[bytes]) -> None:
+        self._unpacked = unpacked
+        self._below = below
+        self.read = unpacked.read
+        self.read1 = unpacked.read1
+        self.readline = unpacked.readline
+        self.seek = unpacked.seek
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        super().close()
+        self._unpacked.close()
         self._below.close()
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """
+    What tells that compressed data are damaged.
+    """
+    known = (EOFError, zlib.error, gzip.BadGzipFile)
+    for name in ("compression.zstd", "backports.zstd"):
+        if zstd := sys.modules.get(name):
+            return (*known, zstd.ZstdError)
+    return known
 
 
 def lines(file: IO[bytes], mark: Mark) -> Iterator[Row]:
@@ -228,7 +342,7 @@ def lines(file: IO[bytes], mark: Mark) -> Iterator[Row]:
                 yield Row(offset, line, b"", "longer than 16 MiB")
             offset += length
             line += 1
-    except _DAMAGE:
+    except _damage():
         yield Row(offset, line, b"", _DAMAGED)
 
 
@@ -255,8 +369,8 @@ def _backwards(
     rows_of: Callable[[Iterator[Row]], Iterator[Row]],
 ) -> Iterator[Row]:
     # A row's start is known only from before, so a first pass marks every
-    # thousandth. gzip can't be read from its middle.
-    if isinstance(file, _Gzip):
+    # thousandth. What is compressed can't be read from its middle.
+    if isinstance(file, _Packed):
         with tempfile.TemporaryFile() as plain:
             if _is_damaged_copy(file, plain):
                 yield Row(0, 0, b"", _DAMAGED)
@@ -274,12 +388,12 @@ def _backwards(
         yield from reversed(chunk)
 
 
-def _is_damaged_copy(file: gzip.GzipFile, copy: IO[bytes]) -> bool:
+def _is_damaged_copy(file: _Packed, copy: IO[bytes]) -> bool:
     file.seek(0)
     try:
         # Unlike read(), read1() gives what stands before the damage.
         while data := file.read1(128 * 1024):
             copy.write(data)
-    except _DAMAGE:
+    except _damage():
         return True
     return False

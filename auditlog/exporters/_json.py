@@ -11,21 +11,22 @@ import attrs
 from auditlog.profiles import CloudEvents
 from auditlog.profiles._cloudevents import on_one_line
 
-from ._base import FileExporter
-from ._profiles import mistakes_of, profile_of, rendered
+from ._profiles import cut_by, mistakes_of, profile_of, rendered
+from ._rendering import Lines, Rendering
+from ._rows import RowExporter
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from auditlog.abc import Record
     from auditlog.profiles import Profile
 
-    from ._base import Tally
+    from ._tally import Tally
 
 
 @attrs.frozen(kw_only=True)
-class JSONExporter(FileExporter):
+class JSONExporter(RowExporter):
     """
     Writes events as JSON: the stored bytes of each, never decoded, or what
     a SIEM makes of them.
@@ -46,12 +47,21 @@ class JSONExporter(FileExporter):
             its own, such as ``OCSF(product="billing")``.
 
         compression:
-            ``"infer"`` compresses a path that ends in ``.gz``, ``"gzip"``
-            always, None never.
+            ``"infer"`` compresses a path that ends in ``.gz`` or ``.zst``,
+            ``"gzip"`` and ``"zstd"`` always, None never. zstd is faster and
+            makes smaller files, and needs the extra ``zstd`` before Python
+            3.14.
 
         compression_level:
-            From 0 to 9; None is 1, which is several times as fast as 9 and
-            makes files a fifth larger.
+            From 0 to 9, and to 22 with ``compression="zstd"``; None is 1,
+            which is several times as fast as 9 and makes files a fifth
+            larger.
+
+        max_file_bytes:
+            Longest that a file may be, as it lies on the disk; then there
+            are several, cut between two events, each whole in itself:
+            ``audit-00001.jsonl.gz`` and so on. An event that is longer has
+            a file of its own.
 
     Raises:
         ConfigError: If a setting is none of those named.
@@ -70,46 +80,59 @@ class JSONExporter(FileExporter):
             )
         yield from mistakes_of(self.profile, as_json=True)
 
-    def _chunks(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Generator[bytes]:
+    def _rendering(self) -> Rendering:
         profile = profile_of(self.profile)
-        bodies = (
-            _bodies(batches, tally)
-            if isinstance(profile, CloudEvents)
-            else rendered(batches, profile, tally)
-        )
-        return _lines(bodies) if self.framing == "lines" else _array(bodies)
+        of_profile = not isinstance(profile, CloudEvents)
+        makes = profile if of_profile else None
+        return _Lines(makes) if self.framing == "lines" else _Array(makes)
 
 
-def _lines(batches: Iterator[list[bytes]]) -> Generator[bytes]:
-    for bodies in batches:
-        yield b"\n".join([*bodies, b""])
+class _Bodies(Rendering):
+    """
+    The stored bytes of events, or what a profile makes of them.
+    """
 
+    def __init__(self, profile: Profile | None) -> None:
+        self._profile = profile
 
-def _array(batches: Iterator[list[bytes]]) -> Generator[bytes]:
-    start = b"[\n"
-    for bodies in batches:
-        yield start + b",\n".join(bodies)
-        start = b",\n"
-    yield b"[\n]\n" if start == b"[\n" else b"\n]\n"
+    def rows(self, records: list[Record], tally: Tally) -> list[bytes]:
+        if self._profile is not None:
+            return rendered(records, self._profile, tally)
 
-
-def _bodies(
-    batches: Iterator[list[Record]], tally: Tally
-) -> Iterator[list[bytes]]:
-    mended = 0
-    for records in batches:
         bodies = [record.body for record in records]
         joined = b"".join(bodies)
         if b"\n" in joined or b"\r" in joined:
-            mended += sum(b"\n" in body or b"\r" in body for body in bodies)
+            mended = sum(b"\n" in body or b"\r" in body for body in bodies)
+            tally.notes["mended"] += mended
             bodies = [on_one_line(body) for body in bodies]
         tally.count(records)
-        if bodies:
-            yield bodies
-    if mended:
-        tally.warnings.append(
-            f"{mended:,} events had line breaks between their members, "
-            "written as blanks"
-        )
+        return bodies
+
+    def warnings(self, tally: Tally) -> Iterator[str]:
+        if mended := tally.notes["mended"]:
+            yield (
+                f"{mended:,} events had line breaks between their members, "
+                "written as blanks"
+            )
+        if self._profile is not None:
+            yield from cut_by(self._profile, tally)
+
+
+class _Lines(_Bodies, Lines):
+    """
+    One a line.
+    """
+
+
+class _Array(_Bodies):
+    """
+    One JSON array, one event a line too.
+    """
+
+    head = b"[\n"
+
+    def joined(self, rows: list[bytes], *, first: bool) -> bytes:
+        return b",\n".join(rows if first else [b"", *rows])
+
+    def foot(self, *, empty: bool) -> bytes:
+        return b"]\n" if empty else b"\n]\n"

@@ -25,7 +25,7 @@ _ARRAY = re.compile(rb"\s*\[\s*(?:[{\]]|\Z)")
 
 class JSONLinesReader(FileReader):
     """
-    Reads a file with one event a line, plain or compressed by gzip.
+    Reads a file with one event a line, plain or compressed by gzip or zstd.
 
     The bodies are those of the file, byte for byte. A line that holds no
     audit event is passed over and told with file, line and reason. Blank

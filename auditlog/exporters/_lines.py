@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ._base import FileExporter
-from ._profiles import mistakes_of, profile_of, rendered
+from ._profiles import cut_by, mistakes_of, profile_of, rendered
+from ._rendering import Lines
+from ._rows import RowExporter
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from auditlog.abc import Record
     from auditlog.profiles import Profile
 
-    from ._base import Tally
+    from ._rendering import Rendering
+    from ._tally import Tally
 
 
 @attrs.frozen(kw_only=True)
-class LinesExporter(FileExporter):
+class LinesExporter(RowExporter):
     """
     Writes events as CEF or LEEF, one a line.
 
@@ -35,12 +37,21 @@ class LinesExporter(FileExporter):
             with settings of its own.
 
         compression:
-            ``"infer"`` compresses a path that ends in ``.gz``, ``"gzip"``
-            always, None never.
+            ``"infer"`` compresses a path that ends in ``.gz`` or ``.zst``,
+            ``"gzip"`` and ``"zstd"`` always, None never. zstd is faster and
+            makes smaller files, and needs the extra ``zstd`` before Python
+            3.14.
 
         compression_level:
-            From 0 to 9; None is 1, which is several times as fast as 9 and
-            makes files a fifth larger.
+            From 0 to 9, and to 22 with ``compression="zstd"``; None is 1,
+            which is several times as fast as 9 and makes files a fifth
+            larger.
+
+        max_file_bytes:
+            Longest that a file may be, as it lies on the disk; then there
+            are several, cut between two events, each whole in itself:
+            ``audit-00001.jsonl.gz`` and so on. An event that is longer has
+            a file of its own.
 
     Raises:
         ConfigError: If a setting is none of those named.
@@ -54,8 +65,20 @@ class LinesExporter(FileExporter):
         yield from super()._mistakes()
         yield from mistakes_of(self.profile, as_json=False)
 
-    def _chunks(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Generator[bytes]:
-        for lines in rendered(batches, profile_of(self.profile), tally):
-            yield b"\n".join([*lines, b""])
+    def _rendering(self) -> Rendering:
+        return _Lines(profile_of(self.profile))
+
+
+class _Lines(Lines):
+    """
+    What a profile makes of events.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def rows(self, records: list[Record], tally: Tally) -> list[bytes]:
+        return rendered(records, self._profile, tally)
+
+    def warnings(self, tally: Tally) -> Iterator[str]:
+        yield from cut_by(self._profile, tally)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from auditlog.abc import Record
 
-    from ._base import Tally
+    from ._tally import Tally
 
 
 def profile_of(profile: str | Profile) -> Profile:
@@ -51,24 +51,11 @@ def mistakes_of(profile: str | Profile, *, as_json: bool) -> Iterator[str]:
 
 
 def rendered(
-    batches: Iterator[list[Record]], profile: Profile, tally: Tally
-) -> Iterator[list[bytes]]:
+    records: list[Record], profile: Profile, tally: Tally
+) -> list[bytes]:
     """
     The lines of those records that can be read; all are counted.
     """
-    for records in batches:
-        if lines := _lines(records, profile, tally):
-            yield lines
-    if tally.cut:
-        tally.warnings.append(
-            f"{tally.cut:,} events were cut to what {profile} can hold; "
-            "the whole ones are where they were exported from"
-        )
-
-
-def _lines(
-    records: list[Record], profile: Profile, tally: Tally
-) -> list[bytes]:
     lines = []
     written = []
     for record in records:
@@ -82,3 +69,14 @@ def _lines(
         tally.cut += line.is_cut
     tally.count(written)
     return lines
+
+
+def cut_by(profile: Profile, tally: Tally) -> Iterator[str]:
+    """
+    What a person should know of events that *profile* has cut.
+    """
+    if tally.cut:
+        yield (
+            f"{tally.cut:,} events were cut to what {profile} can hold; "
+            "the whole ones are where they were exported from"
+        )

@@ -18,13 +18,36 @@ if TYPE_CHECKING:
     from auditlog.abc import Origin, Skipped
 
 
+@attrs.frozen(kw_only=True)
+class ExportedPart:
+    """
+    One of the files that an export wrote.
+
+    Attributes:
+        target: Its name.
+
+        rows: How many events are in it.
+
+        bytes: How long it is.
+
+        sha256: Its SHA-256, in hexadecimal digits.
+
+    .. versionadded:: 0.1.0
+    """
+
+    target: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class ExportReport:
     """
     What an export wrote, and what it passed over.
 
     Attributes:
-        target: What the export was written to.
+        target: What the export was written to; never with a login.
 
         rows: How many events were written.
 
@@ -32,7 +55,8 @@ class ExportReport:
 
         sha256:
             The SHA-256 of what was written, after compression, in
-            hexadecimal digits. Equal events give equal files.
+            hexadecimal digits. Equal events give equal files. Of several
+            parts, one after another.
 
         first:
             The place of the first event in its source: in a topic, in a
@@ -49,6 +73,8 @@ class ExportReport:
         cut:
             How many of the events were cut, because a profile's line or a
             field of it can hold no more.
+
+        parts: The files, in order, if they are numbered.
 
         elapsed: How long it took, in seconds.
 
@@ -68,6 +94,7 @@ class ExportReport:
     elapsed: float
     warnings: tuple[str, ...]
     cut: int = 0
+    parts: tuple[ExportedPart, ...] = ()
 
     def __repr__(self) -> str:
         """
@@ -97,6 +124,7 @@ class ExportReport:
             ("rows", f"{self.rows:,}"),
             ("bytes", f"{self.bytes:,}"),
             ("SHA-256", self.sha256),
+            *([("parts", f"{len(self.parts):,}")] if self.parts else []),
             ("first", self.first),
             ("last", self.last),
             *skipped,

@@ -1,26 +1,29 @@
 """
-Where an export goes: a path, standard output or a binary file object.
+Where an export goes: paths, URLs, standard output or a binary file object.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import sys
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol
 
 from auditlog.errors import ExportError
 
+from ._local import LocalFiles, all_of, status, told, writer
+from ._names import is_url, name_of
+from ._remote import remote_files
+
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    Write = Callable[[bytes], None]
+    from ._local import Write
 
 
 class StdoutClosedError(Exception):
@@ -29,137 +32,109 @@ class StdoutClosedError(Exception):
     """
 
 
-def opened(
-    target: object, *, overwrite: bool
-) -> AbstractContextManager[Write]:
+class Store(Protocol):
     """
-    Open *target*; the context gives a function that writes all of its bytes.
+    Where the files of one export come into being, one after another.
+    """
 
-    Leaving the context completes a path, leaving it by an exception
-    restores it.
+    def begin(self, number: int | None) -> tuple[str, Write]:
+        """
+        Begin the next file: its name, and what writes all of its bytes.
+
+        Args:
+            number: Its number, if there may be several.
+
+        Raises:
+            ExportError: If it can't be written.
+        """
+
+    def end(self) -> None:
+        """
+        The file is complete; it appears with all others.
+        """
+
+
+def stored(
+    target: object, *, overwrite: bool, numbered: bool = False
+) -> AbstractContextManager[Store]:
+    """
+    Open *target*.
+
+    Leaving the context completes files, leaving it by an exception restores
+    what was there.
 
     Args:
-        target: A path, ``"-"`` for standard output, or a binary file object.
+        target:
+            A path, a URL, ``"-"`` for standard output, or a binary file
+            object.
 
-        overwrite: Whether a file that exists may be replaced.
+        overwrite: Whether what exists may be replaced.
+
+        numbered: Whether there may be several files.
 
     Raises:
         ExportError: If *target* can't be written to.
     """
-    if target == "-" and isinstance(target, str):
-        return _stdout()
-    if isinstance(target, str | os.PathLike):
-        return _path(_local(os.fspath(target)), overwrite)
-    return _file_object(target)
+    if isinstance(target, str | os.PathLike) and target != "-":
+        return _files(os.fsdecode(target), overwrite, numbered=numbered)
+    if numbered:
+        raise _not_numbered(name_of(target))
+    return _stdout() if target == "-" else _file_object(target)
 
 
-def name_of(target: object) -> str:
+def local_path(name: str) -> Path | None:
     """
-    What people call *target*.
+    The path that *name* is, also as a URL; None for another URL.
     """
-    if isinstance(target, str | os.PathLike):
-        return os.fsdecode(target)
-
-    name = getattr(target, "name", None)
-    return name if isinstance(name, str) else type(target).__name__
+    if name.startswith("file://"):
+        return Path(name.removeprefix("file://"))
+    return None if is_url(name) else Path(name)
 
 
-def _local(path: str | bytes) -> Path:
-    name = os.fsdecode(path)
-    if "://" in name:
-        raise ExportError(
-            f"can't export to {name!r}: URLs are not supported; give a path, "
-            "a binary file object or '-'"
-        )
-    return Path(name)
+def _files(
+    name: str, overwrite: bool, *, numbered: bool
+) -> AbstractContextManager[Store]:
+    path = local_path(name)
+    if path is None:
+        return remote_files(name, overwrite=overwrite)
+    if numbered:
+        return LocalFiles(path, overwrite=overwrite)
 
-
-def _path(path: Path, overwrite: bool) -> AbstractContextManager[Write]:
-    found = _stat(path)
+    found = status(path)
     if found is None or stat.S_ISREG(found.st_mode):
-        if found is not None and not overwrite:
-            raise _exists(path)
-        # What stands behind a link is replaced, not the link.
-        return _replaced(Path(os.path.realpath(path)), found, overwrite)
+        return LocalFiles(path, overwrite=overwrite)
     if stat.S_ISDIR(found.st_mode):
         raise ExportError(f"can't write {path}: it is a directory")
     return _device(path)
 
 
-def _stat(path: Path) -> os.stat_result | None:
-    with _told(path):
-        try:
-            return path.stat()
-        except FileNotFoundError:
-            return None
+class _Stream:
+    """
+    Gets the bytes as they come.
+    """
+
+    def __init__(self, name: str, write: Write) -> None:
+        self._name = name
+        self._write = write
+
+    def begin(self, number: int | None) -> tuple[str, Write]:
+        assert number is None
+        return self._name, self._write
+
+    def end(self) -> None:
+        pass
 
 
 @contextlib.contextmanager
-def _replaced(
-    path: Path, found: os.stat_result | None, overwrite: bool
-) -> Iterator[Write]:
-    # Short enough for a file system's limit of 255 bytes whatever the name;
-    # random, because all containers on one volume have the process id 1.
-    token = f"{os.getpid()}.{secrets.token_hex(4)}"
-    temporary = path.with_name(f".{path.name[:50]}.{token}.tmp")
-    try:
-        with _created(temporary, path, found) as file:
-            yield _writer(file, path)
-            with _told(path):
-                os.fsync(file.fileno())
-        with _told(path):
-            _moved(temporary, path, overwrite)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-
-    _sync(path.parent)
-
-
-def _created(
-    temporary: Path, path: Path, found: os.stat_result | None
-) -> BinaryIO:
-    with _told(path):
-        file = temporary.open("xb", buffering=0)
-        if found is not None:
-            os.fchmod(file.fileno(), stat.S_IMODE(found.st_mode))
-        return file
-
-
-def _moved(temporary: Path, path: Path, overwrite: bool) -> None:
-    if overwrite:
-        temporary.replace(path)
-        return
-
-    # A link, unlike a rename, doesn't replace what came into being meanwhile.
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError as exc:
-        raise _exists(path) from exc
-    temporary.unlink()
-
-
-def _sync(directory: Path) -> None:
-    # The file is in place; not every file system syncs directories.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _device(path: Path) -> Iterator[Write]:
-    with _told(path):
+def _device(path: Path) -> Iterator[Store]:
+    with told(path):
         file = path.open("wb", buffering=0)
     with file:
-        yield _writer(file, path)
+        yield _Stream(str(path), writer(file, path))
 
 
 @contextlib.contextmanager
-def _stdout() -> Iterator[Write]:
+def _stdout() -> Iterator[Store]:
     buffer: Any = getattr(sys.stdout, "buffer", None)
     if buffer is None:
         raise ExportError(
@@ -169,13 +144,13 @@ def _stdout() -> Iterator[Write]:
     with _unless_closed():
         sys.stdout.flush()
     # Unbuffered, or what a closed pipe didn't take comes up again at exit.
-    write_all = _all_of(getattr(buffer, "raw", buffer).write)
+    write_all = all_of(getattr(buffer, "raw", buffer).write)
 
     def write(data: bytes) -> None:
         with _unless_closed():
             write_all(data)
 
-    yield write
+    yield _Stream("-", write)
 
 
 @contextlib.contextmanager
@@ -187,7 +162,7 @@ def _unless_closed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _file_object(target: Any) -> Iterator[Write]:
+def _file_object(target: Any) -> Iterator[Store]:
     if not callable(getattr(target, "write", None)):
         raise ExportError(
             f"can't export to a {type(target).__name__}; give a path, a "
@@ -200,44 +175,11 @@ def _file_object(target: Any) -> Iterator[Write]:
             f"can't export to {name_of(target)!r}: it takes text, not bytes; "
             "open it with mode 'wb'"
         ) from exc
-    yield _all_of(target.write)
+    yield _Stream(name_of(target), all_of(target.write))
 
 
-def _writer(file: BinaryIO, path: Path) -> Write:
-    write_all = _all_of(file.write)
-
-    def write(data: bytes) -> None:
-        with _told(path):
-            write_all(data)
-
-    return write
-
-
-def _all_of(write: Callable[[Any], int | None]) -> Write:
-    """
-    Unbuffered files may take less than they were given.
-    """
-
-    def write_all(data: bytes) -> None:
-        taken = write(data)
-        while taken is not None and taken < len(data):
-            data = data[taken:]
-            taken = write(data)
-
-    return write_all
-
-
-@contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise ExportError(f"can't write {path}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise ExportError(f"can't write {str(path)!r}: {exc}") from exc
-
-
-def _exists(path: Path) -> ExportError:
+def _not_numbered(name: str) -> ExportError:
     return ExportError(
-        f"can't write {path}: it exists; pass overwrite=True to replace it"
+        f"can't export to {name!r} in parts: it has no name to number; give "
+        "a path, or leave out max_file_bytes"
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from .inspection import inspect_cluster
 from .reader import KafkaReader
 from .sink import KafkaSink
+from .starts import ConsumerGroup
 
 
-__all__ = ["KafkaReader", "KafkaSink", "inspect_cluster"]
+__all__ = ["ConsumerGroup", "KafkaReader", "KafkaSink", "inspect_cluster"]

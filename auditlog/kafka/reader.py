@@ -5,10 +5,19 @@ Reads audit events back from a Kafka topic.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from auditlog.abc import EventQuery, Reader, select
+import attrs
+
+from auditlog._limited import Limited
+from auditlog.abc import (
+    Reader,
+    ResumableScan,
+    select,
+    select_last,
+    select_live,
+)
 from auditlog.config import ClusterConfig
 from auditlog.errors import (
     AuditLogError,
@@ -19,17 +28,18 @@ from auditlog.errors import (
 
 from . import errors, records
 from .contact import CONTACT, ask, load_driver, reach
-from .spans import IDLE, Span, read_backwards, read_spans
+from .course import Course
+from .spans import IDLE, Span, read_backwards, read_on, read_spans
+from .starts import ConsumerGroup, at, checked, milliseconds
 
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Generator, Iterator
 
-    from auditlog.abc import Record, Skipped
+    from auditlog.abc import EventQuery, Record, Skipped
 
     from .driver import Consumer
-
-    Start = Literal["beginning"] | datetime | int | Mapping[int, int]
+    from .starts import Start
 
 
 class KafkaReader(Reader):
@@ -54,9 +64,10 @@ class KafkaReader(Reader):
 
         start:
             Where to begin: ``"beginning"``; a timezone-aware date or
-            milliseconds since 1970, by the records' timestamps; or an offset
+            milliseconds since 1970, by the records' timestamps; an offset
             for each partition, as in ``{0: 1500}``, where a partition that
-            isn't named is read from its beginning.
+            isn't named is read from its beginning; or a
+            :class:`auditlog.kafka.ConsumerGroup`, for where that stands.
 
         partitions: Numbers of the partitions to read; None for all.
 
@@ -103,7 +114,7 @@ class KafkaReader(Reader):
             raise ConfigError([mistake])
         self.cluster = cluster
         self.topic = topic
-        self._start = _checked(start)
+        self._start = checked(start)
         self._partitions = None if partitions is None else set(partitions)
         self._isolation = isolation
         self._max_clock_skew_ms = int(max_clock_skew * 1000)
@@ -132,29 +143,137 @@ class KafkaReader(Reader):
                 cluster can't be reached or does not answer for
                 *idle_timeout* seconds.
         """
+        return select_last(self._scan, query)
+
+    def watch(
+        self, query: EventQuery, /
+    ) -> Generator[Record | Skipped | None, None, None]:
+        """
+        The events that match *query*, and then those that come.
+
+        A broker that is away is waited for. Partitions that are added to the
+        topic later are not read.
+
+        Raises:
+            ReadError: As for :meth:`scan`, but for *idle_timeout*.
+        """
+        with self._told(), self._consumer() as consumer:
+            spans = self._spans(consumer, query)
+            yield None
+            past = select_last(
+                lambda part: select(self._past(consumer, spans, part), part),
+                attrs.evolve(query, limit=None),
+            )
+            yield from select_live(past, _live(consumer, spans), query)
+
+    def begin_scan(self, query: EventQuery, /) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.begin_scan`.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        return self._placed(query, None, follows=False)
+
+    def resume_scan(
+        self, query: EventQuery, place: Mapping[str, Any], /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.ResumableReader.resume_scan`.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        query = attrs.evolve(query, limit=place["left"])
+        return self._placed(query, place, follows=False)
+
+    def follow_scan(
+        self, query: EventQuery, place: Mapping[str, Any] | None, /
+    ) -> ResumableScan:
+        """
+        See :meth:`auditlog.abc.FollowableReader.follow_scan`.
+
+        Partitions that were added meanwhile are read from their beginning.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        return self._placed(query, place, follows=True)
+
+    def _placed(
+        self,
+        query: EventQuery,
+        place: Mapping[str, Any] | None,
+        *,
+        follows: bool,
+    ) -> ResumableScan:
+        if query.order == "newest":
+            raise ReadError(
+                f"can't go on reading topic {self.topic!r} from its end; use "
+                "order='oldest'"
+            )
+        course = Course(place, follows=follows)
+        found = self._coursed(query, course)
+        next(found)  # so that it is known where it ends
+        rest = (item for item in found if item is not None)
+        items = Limited(select(rest, query), query.limit)
+        return ResumableScan(
+            items=iter(items),
+            source={
+                "cluster": self.cluster.id,
+                "topic": self.topic,
+                "topic's id": course.topic_id,
+                "isolation": self._isolation,
+            },
+            place=lambda: {"left": items.left, **course.place()},
+        )
+
+    def _coursed(
+        self, query: EventQuery, course: Course
+    ) -> Generator[Record | Skipped | None]:
+        with self._told(), self._consumer() as consumer:
+            course.begin(consumer, self._spans(consumer, query))
+            yield None
+            yield from course.gone(self.topic)
+            read = read_spans(consumer, course.spans, idle=self._idle_timeout)
+            yield from map(records.read, course.passed(read))
+            course.end()
+
+    def _scan(self, query: EventQuery) -> Iterator[Record | Skipped]:
         return select(self._found(query), query)
 
     def _found(self, query: EventQuery) -> Iterator[Record | Skipped]:
+        with self._told(), self._consumer() as consumer:
+            spans = self._spans(consumer, query)
+            yield from self._past(consumer, spans, query)
+
+    def _past(
+        self, consumer: Consumer, spans: list[Span], query: EventQuery
+    ) -> Iterator[Record | Skipped]:
+        read = read_backwards if query.order == "newest" else read_spans
+        return map(
+            records.read, read(consumer, spans, idle=self._idle_timeout)
+        )
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            reach(self.cluster)
-            with self._driver.Consumer(
-                self.cluster,
-                self.topic,
-                timeout=min(CONTACT, self._idle_timeout),
-                isolation=self._isolation,
-            ) as consumer:
-                numbers = self._numbers(consumer.partitions())
-                spans = self._spans(consumer, numbers, query)
-                newest = query.order == "newest"
-                read = read_backwards if newest else read_spans
-                yield from map(
-                    records.read,
-                    read(consumer, spans, idle=self._idle_timeout),
-                )
+            yield
         except AuditLogError:
             raise
         except Exception as exc:
             raise self._read_error(exc) from exc
+
+    @contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        reach(self.cluster)
+        with self._driver.Consumer(
+            self.cluster,
+            self.topic,
+            timeout=min(CONTACT, self._idle_timeout),
+            isolation=self._isolation,
+        ) as consumer:
+            yield consumer
 
     def _numbers(self, known: set[int]) -> list[int]:
         known = known or self._look_for_topic()
@@ -167,17 +286,16 @@ class KafkaReader(Reader):
             )
         return sorted(wanted)
 
-    def _spans(
-        self, consumer: Consumer, numbers: list[int], query: EventQuery
-    ) -> list[Span]:
+    def _spans(self, consumer: Consumer, query: EventQuery) -> list[Span]:
+        numbers = self._numbers(consumer.partitions())
         ends = consumer.ends(numbers)
         starts = [
             consumer.begins(numbers),
             self._starts(consumer, numbers, ends),
         ]
         if query.since is not None:
-            since = _milliseconds(query.since) - self._max_clock_skew_ms
-            starts.append(_at(consumer, numbers, max(since, 0), ends))
+            since = milliseconds(query.since) - self._max_clock_skew_ms
+            starts.append(at(consumer, numbers, max(since, 0), ends))
         return [
             Span(
                 number,
@@ -194,8 +312,23 @@ class KafkaReader(Reader):
             return {}
         if isinstance(self._start, Mapping):
             return self._start
+        if isinstance(self._start, ConsumerGroup):
+            return self._committed(self._start.id, numbers)
         assert isinstance(self._start, int)
-        return _at(consumer, numbers, self._start, ends)
+        return at(consumer, numbers, self._start, ends)
+
+    def _committed(self, group: str, numbers: list[int]) -> dict[int, int]:
+        found = ask(
+            self.cluster,
+            lambda admin: admin.committed(group, self.topic, numbers),
+        )
+        if numbers and not found:
+            raise ReadError(
+                f"consumer group {group!r} has committed no offset in topic "
+                f"{self.topic!r} on cluster {self.cluster.id!r}; is that its "
+                "id?"
+            )
+        return found
 
     def _look_for_topic(self) -> set[int]:
         # Created this moment, not to be seen by us (this raises), or absent.
@@ -241,34 +374,9 @@ class KafkaReader(Reader):
         return "nothing came, though the cluster answers"
 
 
-def _checked(start: Any) -> Any:
-    if isinstance(start, datetime):
-        # The same rule, and message, as for a query's times.
-        EventQuery(since=start)
-        return _milliseconds(start)
-    if start == "beginning" or (type(start) is int and start >= 0):
-        return start
-    if isinstance(start, Mapping):
-        return dict(start)
-    raise QueryError(
-        "'start' must be 'beginning', an aware datetime, milliseconds since "
-        f"1970 or offsets by partition (got {start!r})"
-    )
-
-
-def _milliseconds(moment: datetime) -> int:
-    return max(int(moment.timestamp() * 1000), 0)
-
-
-def _at(
-    consumer: Consumer,
-    numbers: list[int],
-    milliseconds: int,
-    ends: Mapping[int, int],
-) -> dict[int, int]:
-    found = consumer.at(numbers, milliseconds)
-    # None: all records are older.
-    return {
-        number: ends[number] if offset is None else offset
-        for number, offset in found.items()
-    }
+def _live(
+    consumer: Consumer, spans: list[Span]
+) -> Iterator[Record | Skipped | None]:
+    starts = {span.partition: max(span.start, span.end) for span in spans}
+    for message in read_on(consumer, starts):
+        yield None if message is None else records.read(message)

@@ -5,6 +5,7 @@ Reads spans of partitions to their ends, however few records they hold.
 from __future__ import annotations
 
 import heapq
+import math
 import time
 
 from collections import deque
@@ -17,7 +18,7 @@ from .errors import StalledError, TruncatedError
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .driver import Consumer
 
@@ -80,6 +81,25 @@ def read_backwards(
     return heapq.merge(*lanes, key=_ORDER, reverse=True)
 
 
+def read_on(consumer: Consumer, starts: Mapping[int, int]) -> Iterator[Any]:
+    """
+    The records from *starts* on, for ever; None while nothing comes.
+
+    Whatever comes together is by time, and in the order of each partition.
+
+    Raises:
+        TruncatedError: If a partition ends before its start.
+    """
+    # None of the spans ends, and nobody waits in vain.
+    spans = [Span(p, start, _NO_END) for p, start in starts.items()]
+    feed = _Feed(consumer, spans, math.inf)
+    while True:
+        yield from feed.whatever_comes()
+        yield None
+
+
+_NO_END = 2**63
+
 _FIRST_WINDOW = 250
 _LAST_WINDOW = 4_000
 
@@ -117,6 +137,15 @@ class _Feed:
             if lane.ended:
                 return
             self._poll(lane)
+
+    def whatever_comes(self) -> Iterator[Any]:
+        """
+        The records that one poll brings.
+        """
+        found = self._fetch()
+        for partition, records in found.items():
+            self._lanes[partition].reach(records[-1].offset + 1)
+        return heapq.merge(*found.values(), key=_ORDER)
 
     def _poll(self, hungry: _Lane) -> None:
         self._open_or_pause(hungry)

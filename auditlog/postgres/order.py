@@ -193,30 +193,9 @@ class Order:
         )
 
     def _safe(self, connection: Connection, state: State) -> int:
-        """
-        The highest number up to which no event can come any more.
-
-        *drawn* was read before this looks for writers, never after: who drew
-        a number up to it held the table's lock by then, and holds it until
-        its commit is visible.
-        """
-        writers = {name for (name,) in connection.ask(self._sql["writers"])}
-        marks = connection.marks
-        if marks and (
-            marks[-1].server != state.server or marks[-1].drawn > state.drawn
-        ):
-            marks.clear()
-        if not marks or (
-            len(marks) < _MARKS and marks[-1].drawn < state.drawn
-        ):
-            marks.append(
-                Mark(state.drawn, set(writers), state.server, self._clock())
-            )
-        for mark in marks:
-            mark.writers &= writers
-        safe = max((m.drawn for m in marks if not m.writers), default=0)
-        connection.marks = [mark for mark in marks if mark.drawn > safe]
-        return safe
+        return settled(
+            connection, self._sql, state.drawn, state.server, self._clock
+        )
 
     def _number(
         self, connection: Connection, state: State, safe: int
@@ -272,3 +251,39 @@ class Order:
             way_out,
             extra={"auditlog_held_back": age, "auditlog_held_by": names},
         )
+
+
+def settled(
+    connection: Connection,
+    statements: Mapping[str, str],
+    drawn: int,
+    server: datetime,
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """
+    The highest number up to which no event can come any more, or 0.
+
+    *drawn* was read before this looks for writers, never after: who drew a
+    number up to it held the table's lock by then, and holds it until its
+    commit is visible.
+
+    Args:
+        connection: Keeps what is known so far, in its marks.
+
+        statements: The SQL.
+
+        drawn: A number that some transaction has drawn.
+
+        server: When the server was started.
+    """
+    writers = {name for (name,) in connection.ask(statements["writers"])}
+    marks = connection.marks
+    if marks and (marks[-1].server != server or marks[-1].drawn > drawn):
+        marks.clear()
+    if not marks or (len(marks) < _MARKS and marks[-1].drawn < drawn):
+        marks.append(Mark(drawn, set(writers), server, clock()))
+    for mark in marks:
+        mark.writers &= writers
+    safe = max((m.drawn for m in marks if not m.writers), default=0)
+    connection.marks = [mark for mark in marks if mark.drawn > safe]
+    return safe

@@ -10,6 +10,7 @@ from auditlog.testing.clock import FakeClock
 from auditlog.testing.contracts import JournalContract, SinkContract
 from auditlog.testing.faults import FaultySink
 from auditlog.testing.reader_contract import (
+    FollowingReaderContract,
     GrowingReaderContract,
     ReaderContract,
 )
@@ -18,6 +19,7 @@ from auditlog.testing.reader_contract import (
 __all__ = [
     "FakeClock",
     "FaultySink",
+    "FollowingReaderContract",
     "GrowingReaderContract",
     "JournalContract",
     "ReaderContract",

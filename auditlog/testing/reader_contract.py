@@ -4,8 +4,10 @@ What every reader promises, as tests for readers of any source.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
+import threading
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,15 @@ import attrs
 
 from auditlog import codec
 from auditlog.abc import EventQuery, Reader, Record
+from auditlog.errors import QueryError
 from auditlog.event import Actor, AuditEvent, Outcome, Resource, uuid7
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
+
+    from auditlog.live import LiveEvents
 
 
 START = datetime(2026, 1, 5, 11, tzinfo=UTC)
@@ -45,11 +50,23 @@ def sample_records() -> list[Record]:
             tenant=tenants[i // 3 % 3],
             resource=resources[i % 4],
             outcome=tuple(Outcome)[i % 5],
-            metadata={"note": f"number {i} of 12, 100% ÄÖ_x"},
+            metadata=_metadata(i),
             occurred_at=START + timedelta(seconds=i),
         )
         for i in range(12)
     ]
+
+
+def _metadata(i: int) -> dict[str, Any]:
+    return {
+        "note": f"number {i} of 12, 100% ÄÖ_x",
+        "number": i,
+        "half": i / 2,
+        "even": i % 2 == 0,
+        "tags": ["audit", {"place": str(i % 3)}],
+        'odd."name"': {"é": "a\\b\n" if i % 4 else "\x1f"},
+        **({"gone": None} if i % 3 == 0 else {}),
+    }
 
 
 _CLUSTER = Resource(type="cluster", id="website-orders")
@@ -184,6 +201,28 @@ class ReaderContract:
         assert _ids([logins[3], logins[2]]) == read(2, order="newest")
         assert _ids(records[:1]) == _ids(reader.read(EventQuery(limit=1)))
 
+    def test_count_is_that_of_what_is_read(self) -> None:
+        """
+        Counting gives the same number as reading, wherever it is done.
+        """
+        reader = self.make_reader(sample_records())
+        queries = [
+            EventQuery(),
+            EventQuery(limit=5),
+            EventQuery(limit=0),
+            EventQuery(last=4, limit=3),
+            EventQuery(order="newest", limit=100),
+            EventQuery(actors=["alice"], outcomes=["success", "denied"]),
+            EventQuery(tenants=[]),
+            EventQuery(since=START + timedelta(seconds=5), text="Ä"),
+            EventQuery(exclude=EventQuery(actors=["alice", "bob"])),
+            EventQuery(where={"data.metadata.note": "*7*"}),
+        ]
+
+        for query in queries:
+            events = reader.read(query)
+            assert len(list(events)) == events.count(), query
+
     def test_times_include_their_start_and_not_their_end(self) -> None:
         """
         ``since <= occurred_at < until``, to the microsecond, in any zone.
@@ -306,6 +345,90 @@ class ReaderContract:
         assert read("ÄÖ-x") == []
         assert read("number .") == []
 
+    def test_fields_are_found_by_their_path(self) -> None:
+        """
+        Names lead into objects and indexes into arrays; type and value are
+        equal; ``null`` is not absent.
+        """
+        self._expect(
+            "where",
+            {
+                ("data.metadata.number", 3): [3],
+                ("data.metadata.number", (3, 5.0, 99)): [3, 5],
+                ("data.metadata.number", "3"): [],
+                ("data.metadata.number", 3.5): [],
+                ("data.metadata.number", True): [],
+                ("data.metadata.number", ()): [],
+                ("data.metadata.half", 1.5): [3],
+                ("data.metadata.half", 2): [4],
+                ("data.metadata.half", 0): [0],
+                ("data.metadata.even", True): [0, 2, 4, 6, 8, 10],
+                ("data.metadata.even", (1, 0.0)): [],
+                ("data.metadata.even", "true"): [],
+                ("data.metadata.gone", None): [0, 3, 6, 9],
+                ("data.metadata.gone", "null"): [],
+                ("data.metadata.absent", None): [],
+                ("data.metadata.tags[0]", "audit"): list(range(12)),
+                ("data.metadata.tags[1].place", "2"): [2, 5, 8, 11],
+                ("data.metadata.tags[2]", None): [],
+                ("data.metadata.tags.0", "audit"): [],
+                ("data.metadata.tags", "audit"): [],
+                ('data.metadata.tags[1]["place"]', "2"): [2, 5, 8, 11],
+                ('data.metadata["odd.\\"name\\""].é', "\x1f"): [0, 4, 8],
+                ('data.metadata["odd.\\"name\\""].é', "a\\b"): [],
+                ("data.metadata.note[0]", "n"): [],
+                ("data.actor.id", ("alice", None)): [0, 1, 6, 7],
+                ("data.Actor.id", "alice"): [],
+                ("specversion", "1.0"): list(range(12)),
+                ("note", "number 1"): [],
+            },
+        )
+
+    def test_what_is_excluded_is_left_out(self) -> None:
+        """
+        Whatever the other query matches, and nothing that it does not.
+        """
+        self._expect(
+            "exclude",
+            {
+                EventQuery(actors="alice"): [2, 3, 4, 5, 8, 9, 10, 11],
+                EventQuery(tenants=["north", "south%"]): [3, 4, 5],
+                EventQuery(actors=[]): list(range(12)),
+                EventQuery(text="number 1"): [0, *range(2, 10)],
+                EventQuery(where={"data.metadata.half": [0, 0.5]}): [
+                    *range(2, 12)
+                ],
+                EventQuery(
+                    where={'data.metadata["odd.\\"name\\""].é': "\x1f"}
+                ): [1, 2, 3, 5, 6, 7, 9, 10, 11],
+                EventQuery(actors="alice", outcomes="success"): [
+                    *range(1, 12)
+                ],
+                EventQuery(
+                    actors="alice", exclude=EventQuery(outcomes="success")
+                ): [0, 2, 3, 4, 5, 8, 9, 10, 11],
+            },
+        )
+
+    def test_the_last_are_those_that_match_and_came_last(self) -> None:
+        """
+        In either order; *limit* counts after them.
+        """
+        records = sample_records()
+        reader = self.make_reader(records)
+        logins = [records[2], records[5], records[8], records[11]]
+
+        def read(**query: Any) -> list[UUID]:
+            return _ids(reader.read(EventQuery(**query)))
+
+        assert _ids(records[-3:]) == read(last=3)
+        assert _ids(records) == read(last=99)
+        assert read(last=0) == []
+        assert _ids(logins[-2:]) == read(event_types="*.Login", last=2)
+        assert _ids(records[-3:-1]) == read(last=3, limit=2)
+        assert _ids(records[:-3:-1]) == read(last=2, order="newest")
+        assert _ids(records[:-3:-1]) == read(last=2, limit=5, order="newest")
+
     def test_several_values_of_a_filter_match_either(self) -> None:
         """
         Within a filter one value suffices, all filters have to match.
@@ -346,6 +469,8 @@ class ReaderContract:
 
         for query in random_queries(300):
             expected = [r for r in records if query.matches(r)]
+            if query.last is not None:
+                expected = expected[max(len(expected) - query.last, 0) :]
             if query.order == "newest":
                 expected.reverse()
 
@@ -353,10 +478,11 @@ class ReaderContract:
 
             assert _ids(expected[: query.limit]) == found, query
 
-    def _expect(self, name: str, found_by: dict[str, list[int]]) -> None:
+    def _expect(self, name: str, found_by: dict[Any, list[int]]) -> None:
         records = sample_records()
         reader = self.make_reader(records)
-        for value, places in found_by.items():
+        for given, places in found_by.items():
+            value = dict([given]) if isinstance(given, tuple) else given
             expected = _ids(records[place] for place in places)
 
             found = _ids(reader.read(_asking(name, value)))
@@ -396,6 +522,124 @@ class GrowingReaderContract(ReaderContract):
         assert _ids(records) == _ids(reader.read())
 
 
+class FollowingReaderContract(GrowingReaderContract):
+    """
+    As :class:`GrowingReaderContract`, for a reader with :meth:`.watch`.
+
+    .. versionadded:: 0.1.0
+    """
+
+    def test_what_is_there_and_then_what_comes_is_followed(self) -> None:
+        """
+        Each event once, in order, filtered.
+        """
+        records = sample_records()
+        reader = self.make_reader(records[:6])
+
+        with followed(reader, actors=["alice", "bob"]) as events:
+            before = [next(events) for _ in range(4)]
+            self.append(reader, records[6:9])
+            after = [next(events) for _ in range(3)]
+            self.append(reader, records[9:])
+            (last,) = (next(events),)
+
+        assert _ids(records[:4]) == _ids(before)
+        assert _ids(records[6:9]) == _ids(after)
+        assert records[9].event_id == last.event_id
+
+    def test_following_may_begin_with_the_last_ones(self) -> None:
+        """
+        ``last=0`` begins with what comes after the call.
+        """
+        records = sample_records()
+        reader = self.make_reader(records[:6])
+
+        with (
+            followed(reader, last=0) as new,
+            followed(reader, last=2, outcomes="success") as recent,
+        ):
+            before = [next(recent) for _ in range(2)]
+            self.append(reader, records[6:])
+            after = [next(new) for _ in range(6)]
+            last = next(recent)
+
+        assert _ids([records[0], records[5]]) == _ids(before)
+        assert _ids(records[6:]) == _ids(after)
+        assert records[10].event_id == last.event_id
+
+    def test_an_empty_source_can_be_followed(self) -> None:
+        """
+        The first event is found when it comes.
+        """
+        records = sample_records()
+        reader = self.make_reader([])
+
+        with followed(reader) as events:
+            self.append(reader, records[:1])
+
+            assert records[0].event_id == next(events).event_id
+
+    def test_a_limit_ends_following(self) -> None:
+        """
+        It counts what was there and what came.
+        """
+        records = sample_records()
+        reader = self.make_reader(records[:2])
+
+        with followed(reader, limit=3) as events:
+            before = [next(events), next(events)]
+            self.append(reader, records[2:])
+
+            assert _ids(records[2:3]) == _ids(events)
+        assert _ids(records[:2]) == _ids(before)
+
+    def test_following_ends_when_it_is_closed(self) -> None:
+        """
+        By another thread, while nothing comes; closing again does no harm.
+        """
+        reader = self.make_reader(sample_records()[:1])
+        with followed(reader) as events:
+            next(events)
+            closer = threading.Timer(0.1, events.close)
+            closer.start()
+
+            rest = list(events)
+            closer.join()
+
+        assert rest == []
+
+    def test_the_newest_first_can_not_be_followed(self) -> None:
+        """
+        That has no end to begin with.
+        """
+        reader = self.make_reader([])
+        try:
+            reader.follow(EventQuery(order="newest"))
+        except QueryError:
+            return
+        raise AssertionError("a QueryError was expected")
+
+
+@contextlib.contextmanager
+def followed(
+    reader: Reader, *, deadline: float = 60.0, **query: Any
+) -> Iterator[LiveEvents]:
+    """
+    *reader* followed with a query of these settings, for a test.
+
+    Closed at the end, or after *deadline* seconds, so that an event that
+    never comes fails the test.
+    """
+    with reader.follow(EventQuery(**query), interval=0.02) as events:
+        watchdog = threading.Timer(deadline, events.close)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield events
+        finally:
+            watchdog.cancel()
+
+
 _LISTS = ("event_types", "actors", "resources", "outcomes", "tenants")
 
 _VALUES: dict[str, list[Any]] = {
@@ -407,6 +651,19 @@ _VALUES: dict[str, list[Any]] = {
     "outcomes": [["success", "failure"], ["unknown"], []],
     "tenants": [["north"], ["south%", "north"], []],
     "text": ["number 1", "alice", "%"],
+    "where": [
+        {"data.metadata.even": True},
+        {"data.metadata.tags[1].place": ["0", "1"], "data.tenant": "north"},
+        {"data.metadata.half": [0.5, 2, None]},
+        {'data.metadata["odd.\\"name\\""].é': ["\x1f", "x"]},
+        {},
+    ],
+    "exclude": [
+        EventQuery(actors="alice"),
+        EventQuery(where={"data.metadata.half": [0.5, 2]}, text="n"),
+        EventQuery(tenants=["north"], exclude=EventQuery(actors="bob")),
+    ],
+    "last": [0, 2, 7, 100],
     "limit": [0, 1, 3, 100],
 }
 

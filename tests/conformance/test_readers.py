@@ -15,9 +15,12 @@ from auditlog.exporters import (
     CSVReader,
     JSONExporter,
     JSONLinesReader,
+    ParquetExporter,
+    ParquetReader,
 )
 from auditlog.memory import InMemoryReader, InMemorySink
 from auditlog.testing.reader_contract import (
+    FollowingReaderContract,
     GrowingReaderContract,
     ReaderContract,
 )
@@ -80,7 +83,24 @@ class TestCSVReaderOfRecords(ReaderContract):
         return CSVReader(self.path)
 
 
-class TestInMemoryReader(GrowingReaderContract):
+class TestParquetReader(ReaderContract):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path):
+        self.path = tmp_path / "audit.parquet"
+
+    def make_reader(self, records):
+        ParquetExporter(row_group_rows=5).export(records, self.path)
+        return ParquetReader(self.path)
+
+
+class TestParquetReaderOfRecords(TestParquetReader):
+    def make_reader(self, records):
+        exporter = ParquetExporter(layout="records")
+        exporter.export(with_origin(records), self.path)
+        return ParquetReader(self.path)
+
+
+class TestInMemoryReader(FollowingReaderContract):
     def make_reader(self, records):
         self.sink = InMemorySink()
         if records:

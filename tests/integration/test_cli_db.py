@@ -85,7 +85,7 @@ def test_file(run, database_url, tmp_path):
     path = tmp_path / "audit.yaml"
     path.write_text(f"database: {{url: '{database_url}', schema: mine}}")
 
-    result = run("init", "-f", str(path))
+    result = run("init", "-c", str(path))
 
     assert result.output == "Created schema 'mine' with its tables.\n"
 

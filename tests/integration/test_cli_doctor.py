@@ -221,7 +221,7 @@ def test_file_that_is_absent(tmp_path):
     """
     path = str(tmp_path / "audit.yaml")
 
-    found = diagnose("-f", path)["configuration"]
+    found = diagnose("-c", path)["configuration"]
 
     assert path in found["detail"]
     assert found["way_out"] == f"correct {path}"

@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 
 import duckdb
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+
+from pyarrow import csv as arrow_csv
 
 from auditlog.event import (
     Actor,
@@ -120,6 +124,42 @@ def test_pandas_finds_every_text(path):
     assert HOSTILE == frame["reason"].tolist()
     times = pd.to_datetime(frame["occurred_at"])
     assert {pd.Timestamp(EVENTS[0].occurred_at)} == set(times)
+
+
+def test_polars_finds_every_text_and_null(path):
+    """
+    polars agrees with ``csv``, and keeps null apart from empty.
+    """
+    frame = pl.read_csv(path, infer_schema=False)
+
+    assert HEADER == frame.columns
+    assert HOSTILE == frame["reason"].to_list()
+    assert [None] == frame["tenant"].unique().to_list()
+    found = [[cell or "" for cell in row] for row in frame.rows()]
+    assert cells() == found
+
+
+def test_pyarrow_finds_every_text_and_null(path):
+    """
+    pyarrow agrees with ``csv``, and keeps null apart from empty if told so.
+    """
+    table = arrow_csv.read_csv(
+        path,
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(HEADER, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+    assert HEADER == table.column_names
+    assert HOSTILE == table["reason"].to_pylist()
+    assert {None} == set(table["tenant"].to_pylist())
+    columns = [column.to_pylist() for column in table.columns]
+    found = [[c or "" for c in row] for row in zip(*columns, strict=True)]
+    assert cells() == found
 
 
 def query(path, columns, **options):

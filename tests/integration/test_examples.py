@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 
@@ -12,16 +11,14 @@ from uuid import uuid4
 
 import httpx
 import jupytext
-import nbclient
 import nbformat
 import pytest
 
 import auditlog
 
 from auditlog import PostgresReader
-
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from tests import notebooks
+from tests.notebooks import EXAMPLES
 
 
 @pytest.fixture
@@ -110,33 +107,68 @@ async def send(app, *requests):
         return [await client.request(*request) for request in requests]
 
 
-def test_notebook_runs(environment, tmp_path):
+@pytest.mark.parametrize("name", notebooks.NAMES)
+def test_notebook_runs_and_shows_what_is_kept(name, environment, tmp_path):
     """
-    Every cell of the notebook runs, on the same services.
+    Every cell runs on the services, and prints what the file says it does.
     """
-    shutil.copy(EXAMPLES / "first_steps.ipynb", tmp_path)
-    notebook = nbformat.read(tmp_path / "first_steps.ipynb", as_version=4)
+    ran = notebooks.run(notebooks.notebook_of(name), tmp_path)
 
-    nbclient.NotebookClient(
-        notebook,
-        timeout=60,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
-
-    assert len(lines(tmp_path / "audit.csv")) == 1 + 3
+    kept = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
+    assert notebooks.texts(kept) == notebooks.texts(ran)
+    assert notebooks.kinds(kept) == notebooks.kinds(ran)
 
 
-def test_notebook_is_its_script(tmp_path):
+@pytest.mark.parametrize("name", notebooks.NAMES)
+def test_notebook_is_its_script(name):
     """
-    The notebook holds the cells of ``first_steps.py`` and no outputs.
+    The notebook holds the cells of its script, each run once, in order.
     """
-    script = jupytext.read(EXAMPLES / "first_steps.py")
-    notebook = jupytext.read(EXAMPLES / "first_steps.ipynb")
+    script = jupytext.read(EXAMPLES / f"{name}.py")
+    notebook = jupytext.read(EXAMPLES / f"{name}.ipynb")
 
     assert cells(script) == cells(notebook)
-    assert not any(cell.get("outputs") for cell in notebook.cells)
+    code = [each for each in notebook.cells if each.cell_type == "code"]
+    assert [each.execution_count for each in code] == [
+        *range(1, len(code) + 1)
+    ]
+    assert any("assert " in each.source for each in code)
 
 
 def cells(notebook):
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def test_no_script_lacks_its_notebook():
+    """
+    What says that it is a notebook is one, and is run here.
+    """
+    paired = {
+        path.stem
+        for path in EXAMPLES.glob("*.py")
+        if "jupytext" in path.read_text(encoding="utf-8")
+    }
+
+    assert paired == {*notebooks.NAMES}
+    assert paired == {path.stem for path in EXAMPLES.glob("*.ipynb")}
+
+
+def test_command_finds_services_of_its_own(tmp_path):
+    """
+    Who has no servers runs an example all the same, and hears how it ended.
+    """
+    with_services = [sys.executable, EXAMPLES / "with_services.py"]
+    package = str(Path(auditlog.__file__).parents[1])
+
+    done = subprocess.run(
+        [*with_services, sys.executable, EXAMPLES / "script.py"],
+        env={**os.environ, "PYTHONPATH": package},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(lines(tmp_path / "audit.jsonl")) == 3

@@ -6,22 +6,35 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import signal
+import subprocess
+import sys
+import threading
 
 from uuid import uuid4
 
 import attrs
 import pytest
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import (
+    KafkaAdminClient,
+    KafkaConsumer,
+    KafkaProducer,
+    TopicPartition,
+)
+from kafka.structs import OffsetAndMetadata
 
 from auditlog import codec
 from auditlog.abc import DeadLetter, EventQuery, Record, Skipped
 from auditlog.config import TopicConfig
 from auditlog.errors import ConfigError, QueryError, ReadError
 from auditlog.event import Resource
-from auditlog.kafka import KafkaReader, KafkaSink
+from auditlog.kafka import ConsumerGroup, KafkaReader, KafkaSink
 from auditlog.testing.contracts import make_record
-from auditlog.testing.reader_contract import GrowingReaderContract
+from auditlog.testing.reader_contract import (
+    FollowingReaderContract,
+    followed,
+)
 from tests.kafka_tools import (
     admin,
     bulky,
@@ -85,7 +98,7 @@ def indexes(found):
     return [record.index for record in found]
 
 
-class TestKafkaReader(GrowingReaderContract):
+class TestKafkaReader(FollowingReaderContract):
     @pytest.fixture(autouse=True)
     def _given(self, cluster):
         self.cluster = cluster
@@ -378,6 +391,8 @@ def test_starts(make_reader, put):
         (-5, "'start' must be 'beginning'"),
         (True, "'start' must be 'beginning'"),
         (1.5, "'start' must be 'beginning'"),
+        ({0: -1}, "must map partitions to offsets, from 0 .got 0: -1"),
+        ({"0": 1}, "must map partitions to offsets, from 0 .got '0': 1"),
     ],
 )
 def test_start_that_means_nothing_is_refused(cluster, start, message):
@@ -386,6 +401,147 @@ def test_start_that_means_nothing_is_refused(cluster, start, message):
     """
     with pytest.raises(QueryError, match=message):
         KafkaReader(cluster, "t", start=start)
+
+
+def test_start_where_a_consumer_group_stands(
+    make_reader, put, bootstrap_servers, topic
+):
+    """
+    From its committed offsets, and from the beginning where it has none; it
+    is neither joined nor moved.
+    """
+    create(bootstrap_servers, topic, partitions=3)
+    for record in records(6):
+        put(
+            {
+                "value": record.body,
+                "partition": record.index % 2,
+                "headers": [("audit-index", b"%d" % record.index)],
+            }
+        )
+    with pytest.raises(
+        ReadError, match=r"group 'nobody' has committed no offset in topic"
+    ):
+        list(make_reader(start=ConsumerGroup("nobody")))
+    place = TopicPartition(topic, 1)
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        group_id=topic,
+        enable_auto_commit=False,
+    )
+    consumer.commit({place: OffsetAndMetadata(2, "", -1)})
+    consumer.close()
+
+    reader = make_reader(start=ConsumerGroup(topic))
+    found = sorted(indexes(reader))
+    newest = indexes(reader.read(EventQuery(order="newest", limit=1)))
+
+    with admin(bootstrap_servers) as client:
+        after = client.list_group_offsets({topic: [place]})[topic]
+        members = client.describe_groups([topic])[topic]["members"]
+    assert [2, 4, 5, 6] == found
+    assert [6] == newest
+    assert 2 == after[place].offset
+    assert [] == members
+
+
+# Following
+
+
+def test_partitions_are_followed_together(make_reader, write):
+    """
+    What is there by time, then what comes in each partition's order; the
+    last ones are those of all partitions.
+    """
+    write(records(30), partitions=3)
+    with (
+        followed(make_reader()) as every,
+        followed(make_reader(), last=3) as recent,
+        followed(make_reader(partitions=[0]), last=0) as first,
+    ):
+        before = [next(every) for _ in range(30)]
+        last = [next(recent) for _ in range(3)]
+        write(records(30, first=31), partitions=3)
+        after = [next(every) for _ in range(30)]
+        only = next(first)
+
+    assert set(range(1, 31)) == set(indexes(before))
+    assert indexes(before)[-3:] == indexes(last)
+    assert set(range(31, 61)) == set(indexes(after))
+    for number in range(3):
+        ours = [r.index for r in after if r.origin.partition == number]
+        assert sorted(ours) == ours
+    assert 0 == only.origin.partition
+    assert only.index > 30
+
+
+def test_following_tells_what_is_no_event(make_reader, put):
+    """
+    As reading does.
+    """
+    (record,) = records(1)
+    put({"value": b"before"})
+    with followed(make_reader()) as events:
+        found = events.scan()
+        before = next(found)
+        put({"value": b"after"}, {"value": record.body})
+        after = [next(found), next(found)]
+
+    assert "not an audit event" == before.reason == after[0].reason
+    assert [0, 1, 2] == [each.origin.offset for each in (before, *after)]
+
+
+def test_following_outlives_a_broker_that_is_away(kafka_proxy, topic, write):
+    """
+    Nothing comes while the way is cut, and all of it afterwards.
+    """
+    write(records(1))
+    away = cluster_at(kafka_proxy.address)
+    with followed(KafkaReader(away, topic)) as events:
+        assert [1] == indexes([next(events)])
+        kafka_proxy.refuse()
+        kafka_proxy.cut()
+        write(records(2, first=2))
+        kafka_proxy.restore()
+        found = [next(events), next(events)]
+
+    assert [2, 3] == indexes(found)
+
+
+def test_ctrl_c_ends_following(cluster, topic, write):
+    """
+    It comes out of the wait, and the process ends in good order.
+    """
+    write(records(1))
+    program = (
+        "import auditlog, sys\n"
+        "cluster = auditlog.ClusterConfig(id='prod', "
+        f"bootstrap_servers={list(cluster.bootstrap_servers)!r})\n"
+        f"reader = auditlog.KafkaReader(cluster, {topic!r})\n"
+        "try:\n"
+        "    with reader.follow() as events:\n"
+        "        for event in events:\n"
+        "            print(event.index, flush=True)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('ended', events)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+        watchdog.cancel()
+
+    assert "1\n" == first, err
+    assert out.startswith("ended <LiveEvents of <KafkaReader")
+    assert " closed " in out
+    assert (0, "") == (process.returncode, err)
 
 
 def test_since_reckons_with_skewed_clocks(make_reader, put):

@@ -9,7 +9,7 @@ import pytest
 from auditlog.config import DatabaseConfig
 from auditlog.postgres import PostgresReader, PostgresSink
 from auditlog.testing.contracts import JournalContract
-from auditlog.testing.reader_contract import GrowingReaderContract
+from auditlog.testing.reader_contract import FollowingReaderContract
 from tests.postgres_tools import execute
 
 
@@ -30,7 +30,7 @@ class TestPostgresSink(JournalContract):
         )
 
 
-class TestPostgresReader(GrowingReaderContract):
+class TestPostgresReader(FollowingReaderContract):
     @pytest.fixture(autouse=True)
     def _database(self, database_url):
         self.url = database_url

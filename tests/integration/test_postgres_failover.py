@@ -4,15 +4,23 @@ A primary that dies, and a standby that takes its place.
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
-from auditlog import AuditLogPublisher, InMemorySink, PostgresSink
+from auditlog import (
+    AuditLogPublisher,
+    InMemorySink,
+    PostgresReader,
+    PostgresSink,
+)
+from auditlog.errors import ReadError
 from auditlog.postgres import init_schema
 from auditlog.postgres import statements as sql
+from auditlog.testing.reader_contract import followed
 from auditlog.testing.services import PostgresServer, TCPProxy
 from tests.fix_services import running
 from tests.kafka_tools import make_event
-from tests.postgres_tools import execute, until
+from tests.postgres_tools import execute, make_records, until
 from tests.seen_failing import check
 
 
@@ -147,3 +155,43 @@ def test_variant_is_noticed(request, own_statements):
         waits_for_its_own_disk_only,
         {},
     )
+
+
+def count(url, table):
+    """
+    The rows that a standby has; none before it has the table.
+    """
+    try:
+        ((found,),) = execute(url, f"SELECT count(*) FROM audit.{table}")
+    except psycopg.Error:
+        return 0
+    return found
+
+
+def test_standby_is_followed_by_index(primary, standby):
+    """
+    It doesn't know who is at it on the primary, so that an event comes as
+    soon as it has an index, and not before.
+    """
+    url = primary.create_database("followed")
+    there = url.replace(f":{primary.port}/", f":{standby.port}/")
+    sink = PostgresSink(url)
+    sink.write(first := make_records(2))
+    until(lambda: count(there, "event") == 2, 30)
+    reader = PostgresReader(there)
+    with pytest.raises(ReadError, match=r"is a standby.*; run a relay, or"):
+        reader.follow()
+
+    sink.size(timeout=5)
+    sink.write(make_records(1))
+    until(lambda: count(there, "entry") == 2, 30)
+    until(lambda: count(there, "event") == 3, 30)
+    horizon = reader._horizon()
+    sink.size(timeout=5)
+    with followed(reader, limit=3) as events:
+        found = list(events)
+    sink.close()
+
+    assert 2 == horizon
+    assert [1, 2, 3] == [record.index for record in found]
+    assert {r.event_id for r in first} == {r.event_id for r in found[:2]}

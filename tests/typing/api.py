@@ -10,6 +10,8 @@ from typing import Any, assert_type
 
 import attrs
 
+from matplotlib.figure import Figure
+
 from auditlog import (
     Actor,
     AuditEvent,
@@ -31,6 +33,8 @@ from auditlog import (
     KafkaSink,
     LinesExporter,
     Outcome,
+    ParquetExporter,
+    ParquetReader,
     PendingReceipt,
     PostgresReader,
     PostgresSink,
@@ -55,7 +59,8 @@ from auditlog.abc import (
     Skipped,
     select,
 )
-from auditlog.exporters import read_csv
+from auditlog.activity import EventCounts
+from auditlog.exporters import read_csv, read_parquet
 from auditlog.profiles import CEF, OCSF, Line, Profile, profile_named
 from auditlog.stats import PublisherStats, RelayStats
 from auditlog.status import HeldBack, JournalStatus, RelayStatus
@@ -179,11 +184,14 @@ readers: list[Reader] = [
     CSVReader("audit.csv"),
     InMemoryReader(InMemorySink()),
     JSONLinesReader("audit.jsonl"),
+    ParquetReader("audit.parquet"),
     KafkaReader(cluster, "x"),
     PostgresReader("x"),
 ]
 for reader in readers:
     assert_type(reader.read(query), Events)
+    assert_type(reader.read().events_per("hour", by="actor"), EventCounts)
+    assert_type(reader.read().plot_activity(tz="Europe/Berlin"), Figure)
     assert_type(iter(reader), Iterator[Record])
     assert_type(reader.scan(query), Iterator[Record | Skipped])
     assert_type(JSONExporter().export(reader, "x"), ExportReport)
@@ -191,10 +199,13 @@ for reader in readers:
 assert_type(JSONExporter().dumps([event]), str)
 assert_type(select([], query), Iterator[Record | Skipped])
 assert_type(read_csv("audit.csv"), Events)
+assert_type(read_parquet("audit.parquet").head().tail(3), Events)
+assert_type(read_csv("audit.csv").count(), int)
 exporters: list[Exporter] = [
     CSVExporter(),
     JSONExporter(framing="array"),
     LinesExporter(profile="leef"),
+    ParquetExporter(layout="records"),
 ]
 
 # Shapes of SIEMs: by name, or with settings of one's own.

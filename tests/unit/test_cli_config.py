@@ -82,7 +82,7 @@ def test_table(run, tmp_path):
     path = tmp_path / "audit.yaml"
     path.write_text("codec: conduktor")
 
-    result = run("show", "--file", str(path), **ENVIRON)
+    result = run("show", "--config", str(path), **ENVIRON)
 
     lines = [line.split() for line in result.stdout.splitlines()]
     assert lines[0] == ["setting", "value", "source"]
@@ -143,7 +143,7 @@ def test_file_that_is_absent(run, tmp_path):
     """
     Is one of the mistakes.
     """
-    result = run("check", "--file", str(tmp_path / "audit.yaml"))
+    result = run("check", "--config", str(tmp_path / "audit.yaml"))
 
     assert result.exit_code == 1
     assert "can't be read (No such file or directory) @ " in result.stderr

@@ -23,6 +23,7 @@ LAZY = {
     "asyncio",
     "click",
     "kafka",
+    "matplotlib",
     "pandas",
     "psycopg",
     "rich",

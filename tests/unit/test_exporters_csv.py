@@ -751,3 +751,62 @@ def test_reference_page_names_all_columns(pytestconfig):
 
     named = re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)
     assert [name.replace(".", "_") for name in COLUMNS] == named
+
+
+HEADERS = (
+    ("audit-index", b"17"),
+    ("twice", b"=1+1"),
+    ("twice", None),
+    ("empty", b""),
+    ("raw", b"\xff\0"),
+    ("looks like it", b"base64:eHk="),
+    ('q"uote,\r\n', "ÄÖ\u2028".encode()),
+)
+
+
+def test_headers_come_back(tmp_path):
+    """
+    Names that come twice, null, empty and raw values are as they were; a
+    record without headers has none.
+    """
+    exporter = CSVExporter(layout="records", headers=True)
+    records = [
+        record_of_topic(headers=HEADERS),
+        record_of_topic(),
+        record_of_topic(headers=()),
+    ]
+
+    exporter.export(records, tmp_path / "a.csv")
+
+    read = list(read_csv(tmp_path / "a.csv"))
+    header = (tmp_path / "a.csv").read_text().splitlines()[0]
+    assert "timestamp,partition,offset,key,value,headers" == header
+    expected = [record.origin.headers for record in records]
+    assert expected == [record.origin.headers for record in read]
+    assert [r.body for r in records] == [r.body for r in read]
+
+
+@pytest.mark.parametrize("cell", ["{", "[1]", '[["a"]]', '[["a","base64:!"]]'])
+def test_broken_headers_are_told(tmp_path, cell):
+    """
+    A row with headers that another tool has broken is passed over.
+    """
+    exporter = CSVExporter(layout="records", headers=True)
+    exporter.export([record_of_topic()], tmp_path / "a.csv")
+    quoted = '"' + cell.replace('"', '""') + '"'
+    text = (tmp_path / "a.csv").read_bytes()
+    (tmp_path / "a.csv").write_bytes(text[:-2] + quoted.encode() + b"\r\n")
+
+    (skipped,) = read_csv(tmp_path / "a.csv").scan()
+
+    assert skipped.reason.startswith("a ")
+
+
+def test_headers_belong_to_records():
+    """
+    Elsewhere they are a column like others, to be named.
+    """
+    for settings in ({}, {"layout": "records", "columns": ["value"]}):
+        with pytest.raises(ConfigError, match="is for layout='records'"):
+            CSVExporter(headers=True, **settings)
+    CSVExporter(columns=["headers", "value"])

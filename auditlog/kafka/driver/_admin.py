@@ -4,12 +4,14 @@ Looks at topics and creates them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+import time
+
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 import kafka.errors
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource
 
 from auditlog.kafka.quiet import ours
@@ -18,9 +20,15 @@ from ._client import MAX_BLOCK, connect
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from auditlog.config import ClusterConfig
+
+
+T = TypeVar("T")
+
+# Seconds between two questions for who coordinates a group.
+_PAUSE = 0.1
 
 
 @attrs.frozen(kw_only=True)
@@ -140,6 +148,37 @@ class Admin:
             for volume in each["log_dirs"]
             if volume.get("usable_bytes", -1) >= 0
         ]
+
+    def committed(
+        self, group: str, topic: str, partitions: Iterable[int]
+    ) -> dict[int, int]:
+        """
+        The offsets that *group* has committed in *topic*.
+        """
+        places = [TopicPartition(topic, number) for number in partitions]
+        found = self._of_coordinator(
+            lambda: self._client.list_group_offsets({group: places})[group]
+        )
+        return {
+            place.partition: each.offset
+            for place, each in found.items()
+            if each.offset >= 0
+        }
+
+    def _of_coordinator(self, question: Callable[[], T]) -> T:
+        # A cluster on which no group ever committed has to find one first.
+        deadline = time.monotonic() + MAX_BLOCK
+        while True:
+            try:
+                return question()
+            except (
+                kafka.errors.CoordinatorNotAvailableError,
+                kafka.errors.CoordinatorLoadInProgressError,
+                kafka.errors.NotCoordinatorError,
+            ):
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE)
 
     def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         wanted = [ConfigResource("topic", name) for name in names]

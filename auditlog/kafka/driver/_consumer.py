@@ -80,6 +80,13 @@ class Consumer:
         """
         return self._metadata.partitions_for_topic(self._topic) or set()
 
+    @property
+    def topic_id(self) -> str:
+        """
+        Another one if the topic was created anew.
+        """
+        return str(self._topic_id)
+
     def begins(self, partitions: Iterable[int]) -> dict[int, int]:
         """
         The first offset of each partition.

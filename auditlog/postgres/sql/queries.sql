@@ -242,11 +242,30 @@ UPDATE {schema}.delivery
 -- last_seq --
 SELECT max(seq) FROM {schema}.event
 
+-- id_at_seq --
+SELECT id FROM {schema}.event WHERE seq = %(at)s
+
 -- bounds --
 -- Not min(seq), which would be looked for along the index on seq, row by row.
+-- Only by time: other filters would be applied to a whole stretch of time
+-- before the first page, and to its rows again in their pages.
 SELECT min(seq + 0), max(seq + 0)
   FROM {schema}.event
- WHERE seq <= %(last)s AND {filters}
+ WHERE seq <= %(last)s AND {times}
+
+-- horizon --
+-- The last event that is there, the last one with an index, when the server
+-- was started, and whether it is a standby, which knows no writers.
+SELECT (SELECT max(seq) FROM {schema}.event),
+       (SELECT event.seq
+          FROM {schema}.entry JOIN {schema}.event ON event.id = entry.event_id
+         ORDER BY entry.idx DESC LIMIT 1),
+       pg_postmaster_start_time(), pg_is_in_recovery()
+
+-- count --
+-- The rows of an index are enough where no filter needs others.
+SELECT count(*)
+  FROM (SELECT FROM {schema}.event WHERE {filters} LIMIT %(limit)s) AS found
 
 -- page_oldest --
 SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
@@ -377,3 +396,10 @@ SELECT current_user::text,
     ON relnamespace = pg_namespace.oid
    AND relname IN ('event', 'entry', 'schema_version')
  WHERE nspname = %(schema)s
+
+
+-- event_by_id --
+SELECT event.id, event.body, entry.idx, event.recorded_at
+  FROM {schema}.event
+  LEFT JOIN {schema}.entry ON entry.event_id = event.id
+ WHERE event.id = %(event_id)s

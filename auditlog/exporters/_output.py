@@ -1,0 +1,260 @@
+"""
+Writes rows to one file or to several, counted, hashed and compressed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from ._report import ExportedPart
+
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH
+
+    from ._compression import Encoder
+    from ._local import Write
+    from ._rendering import Rendering
+    from ._target import Store
+
+
+# What a compressed file is cut into: after so many bytes of rows a member
+# ends, with the batch that is being written. A part of every file's form,
+# because members make compressed exports resumable.
+MEMBER = 8 * 1024 * 1024
+
+_NOTHING = hashlib.sha256().hexdigest()
+
+
+class Output:
+    """
+    Where rows go.
+
+    Args:
+        rendering: What makes bytes of rows.
+
+        encoder: What compresses them.
+
+        store: Where files come into being.
+
+        max_bytes: Longest that a file may be; None for one file of any size.
+
+        number: The number of the first file, if they are numbered.
+    """
+
+    def __init__(
+        self,
+        rendering: Rendering,
+        encoder: Encoder,
+        store: Store,
+        *,
+        max_bytes: int | None = None,
+        number: int | None = None,
+    ) -> None:
+        self.rendering = rendering
+        self._encoder = encoder
+        self._store = store
+        self._max_bytes = max_bytes
+        self.number = number
+        self.parts: list[ExportedPart] = []
+        self.part: Part | None = None
+        # Of all parts one after another; else that of the one is enough.
+        self.whole = None if number is None else hashlib.sha256()
+        self._member = 0
+        self._pending = 0
+        self._settled = 0
+
+    @property
+    def size(self) -> int:
+        """
+        How much was written.
+        """
+        open_one = self.part.bytes if self.part else 0
+        return open_one + sum(part.bytes for part in self.parts)
+
+    @property
+    def sha256(self) -> str:
+        """
+        The hash of all that was written.
+        """
+        if self.whole is not None:
+            return self.whole.hexdigest()
+        if self.part is not None:
+            return self.part.sha256.hexdigest()
+        return self.parts[0].sha256 if self.parts else _NOTHING
+
+    def open(self) -> Part:
+        """
+        Begin a file, unless one is open.
+
+        Raises:
+            ExportError: If it can't be written.
+        """
+        if self.part is None:
+            opened = self._store.begin(self.number)
+            self.part = Part(self._store, opened, self.whole)
+        return self.part
+
+    def go_on(self, parts: list[ExportedPart], part: Part | None) -> None:
+        """
+        Write behind *parts*, in *part* if one is open.
+        """
+        self.parts = parts
+        self.part = part
+        self._settled = part.bytes if part else 0
+
+    def write(self, rows: list[Any]) -> None:
+        """
+        Write *rows*, which are in the file, or files, as soon as it is cut.
+        """
+        while rows:
+            count = self._fitting(rows) if self._max_bytes else len(rows)
+            if count:
+                self._put(rows[:count])
+                rows = rows[count:]
+            elif self._pending:
+                self._settle(self._encoder.flush())
+            else:
+                self._end_part()
+
+    @property
+    def is_due(self) -> bool:
+        """
+        Whether a member is long enough.
+        """
+        return self._member >= MEMBER
+
+    def cut(self) -> None:
+        """
+        End a member; all that was written is handed to the store.
+        """
+        if self._member:
+            self._settle(self._encoder.end())
+            self._member = 0
+
+    def close(self) -> None:
+        """
+        Complete the last file, if one is open.
+        """
+        if self.part is not None:
+            self._end_part()
+
+    def _put(self, rows: list[Any]) -> None:
+        part = self.open()
+        data = self.rendering.joined(rows, first=not part.rows)
+        if not part.rows:
+            data = self.rendering.head + data
+        part.rows += len(rows)
+        self._add(data)
+
+    def _add(self, data: bytes) -> None:
+        assert self.part is not None
+        self._member += len(data)
+        self._pending += len(data)
+        if made := self._encoder.add(data):
+            self.part.write(made)
+
+    def _settle(self, data: bytes) -> None:
+        assert self.part is not None
+        if data:
+            self.part.write(data)
+        self._settled = self.part.bytes
+        self._pending = 0
+
+    def _end_part(self) -> None:
+        part = self.open()
+        tail = self.rendering.foot(empty=not part.rows)
+        if not part.rows:
+            tail = self.rendering.head + tail
+        if tail:
+            self._add(tail)
+        if self._member or not part.bytes:
+            self._settle(self._encoder.end())
+        self._member = 0
+        self._settled = 0
+        self.parts.append(part.ended())
+        self.part = None
+        if self.number is not None:
+            self.number += 1
+
+    def _fitting(self, rows: list[Any]) -> int:
+        """
+        How many of *rows* the open file can take, or a new one must.
+        """
+        assert self._max_bytes is not None
+        empty = self.part is None or not self.part.rows
+        joined = self.rendering.joined
+        around = len(self.rendering.foot(empty=False))
+        around += len(self.rendering.head) if empty else 0
+        room = self._max_bytes - self._settled
+        most = self._encoder.most
+        taken = self._pending + around
+        if most(taken + len(joined(rows, first=empty))) <= room:
+            return len(rows)
+
+        sizes = accumulate(len(joined([row], first=False)) for row in rows)
+        count = sum(most(taken + size) <= room for size in sizes)
+        # One that is longer than a file may be has a file of its own.
+        return max(count, 1) if empty else count
+
+
+class Part:
+    """
+    One file while it is written.
+
+    Attributes:
+        name: What people call it.
+
+        bytes: How long it is.
+
+        rows: How many rows are in it.
+
+        sha256: The hash of what is in it.
+    """
+
+    def __init__(
+        self, store: Store, opened: tuple[str, Write], whole: HASH | None
+    ) -> None:
+        self.bytes = 0
+        self.rows = 0
+        self.sha256 = hashlib.sha256()
+        self._whole = whole
+        self._store = store
+        self.name, self._write = opened
+
+    def write(self, data: bytes) -> None:
+        """
+        Append *data*.
+        """
+        self._write(data)
+        self.count(data)
+
+    def count(self, data: bytes) -> None:
+        """
+        Take note that *data* is written.
+        """
+        self.bytes += len(data)
+        self.sha256.update(data)
+        if self._whole is not None:
+            self._whole.update(data)
+
+    def ended(self) -> ExportedPart:
+        """
+        Complete it, and say what is in it.
+        """
+        self._store.end()
+        return self.so_far()
+
+    def so_far(self) -> ExportedPart:
+        """
+        What is in it now.
+        """
+        return ExportedPart(
+            target=self.name,
+            rows=self.rows,
+            bytes=self.bytes,
+            sha256=self.sha256.hexdigest(),
+        )
