@@ -26,7 +26,11 @@ MAX_LENGTH = 100
 _HEADER = ("occurred at", "event type", "outcome", "actor", "resource")
 
 # Notebooks bring their colours, light or dark; a table takes them over.
-_CELL = ' style="text-align:left;white-space:pre-wrap;overflow-wrap:anywhere"'
+_TABLE = ' style="border-collapse:collapse;color:inherit"'
+_CELL = (
+    ' style="text-align:left;vertical-align:top;padding:0.1em 1em 0.1em 0;'
+    'white-space:pre-wrap;overflow-wrap:anywhere"'
+)
 _NOTE = ' style="opacity:0.7"'
 
 # Characters that are not to be seen, or turn around what stands beside them.
@@ -60,7 +64,7 @@ def page_of(
     note = _counted(len(records), len(found) - len(records), shown)
     head = "".join(f"<th{_CELL}>{name}</th>" for name in _HEADER)
     return (
-        f"<div><table><thead><tr>{head}</tr></thead>"
+        f"<div><table{_TABLE}><thead><tr>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table>{_note(note)}</div>"
     )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import select
 import time
+import weakref
 
 from collections import deque
 from contextlib import contextmanager, suppress
@@ -216,7 +217,7 @@ class Connections:
     def __init__(
         self, config: DatabaseConfig, *, timeout: float | None
     ) -> None:
-        self._idle: deque[Connection] = deque()
+        self._keep_idle()
         self._closed = False
         self._timeout = config.timeout if timeout is None else timeout
         self._pool_size = config.pool_size
@@ -297,15 +298,27 @@ class Connections:
         """
         In the child: leave the parent its connections.
         """
+        self._goodbye.detach()
         park(self._idle)
-        self._idle = deque()
+        self._keep_idle()
+
+    def _keep_idle(self) -> None:
+        self._idle: deque[Connection] = deque()
+        # In a cycle of garbage, connections may be deleted before this is,
+        # and warn; but not before this function was called.
+        self._goodbye = weakref.finalize(self, _close, self._idle)
+        self._goodbye.atexit = False  # what is stored then needs them
 
     def __del__(self) -> None:
         """
         Say goodbye to the server, if the owner did not.
         """
-        for connection in getattr(self, "_idle", ()):
-            connection.close()
+        _close(getattr(self, "_idle", ()))
+
+
+def _close(connections: Iterable[Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _known(given: dict[str, str]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ Reading from PostgreSQL, beyond what the contract of readers holds.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import re
+import warnings
 
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
@@ -593,11 +595,14 @@ def test_the_database_counts(sink, database_url):
             for event in events
         ]
     )
-    reader = PostgresReader(database_url)
     fetched = []
-    reader._pages = lambda *args: (
-        fetched.append(args) or PostgresReader._pages(reader, *args)
-    )
+
+    class Noting(PostgresReader):
+        def _pages(self, *args):
+            fetched.append(args)
+            return super()._pages(*args)
+
+    reader = Noting(database_url)
 
     assert 4 == reader.read().count()
     assert 1 == reader.read(EventQuery(resources=["x/7"], limit=1)).count()
@@ -608,3 +613,22 @@ def test_the_database_counts(sink, database_url):
     excluded = EventQuery(exclude=EventQuery(where=where))
     assert 3 == reader.read(excluded).count()
     assert fetched
+
+
+def test_a_reader_in_a_cycle_says_goodbye(sink, database_url):
+    """
+    However it becomes garbage, its connections are closed, not deleted.
+    """
+    other = PostgresReader(database_url)
+    other.read().count()
+    connection = other._connections._idle.pop()
+    reader = PostgresReader(database_url)
+    reader._connections._idle.append(connection)
+    # What was made first is collected first.
+    reader.itself = reader
+
+    with warnings.catch_warnings(record=True, action="always") as told:
+        del connection, reader
+        gc.collect()
+
+    assert [] == [str(each.message) for each in told]
