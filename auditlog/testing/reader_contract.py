@@ -524,7 +524,7 @@ class GrowingReaderContract(ReaderContract):
 
 class FollowingReaderContract(GrowingReaderContract):
     """
-    As :class:`GrowingReaderContract`, for a reader with :meth:`.watch`.
+    As :class:`GrowingReaderContract`, for a reader with ``watch``.
 
     .. versionadded:: 0.1.0
     """
