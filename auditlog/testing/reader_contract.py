@@ -61,6 +61,7 @@ def _metadata(i: int) -> dict[str, Any]:
     return {
         "note": f"number {i} of 12, 100% ÄÖ_x",
         "number": i,
+        "third": i % 3,
         "half": i / 2,
         "even": i % 2 == 0,
         "tags": ["audit", {"place": str(i % 3)}],
@@ -354,6 +355,7 @@ class ReaderContract:
             "where",
             {
                 ("data.metadata.number", 3): [3],
+                ("data.metadata.third", -0.0): [0, 3, 6, 9],
                 ("data.metadata.number", (3, 5.0, 99)): [3, 5],
                 ("data.metadata.number", "3"): [],
                 ("data.metadata.number", 3.5): [],
@@ -524,7 +526,8 @@ class GrowingReaderContract(ReaderContract):
 
 class FollowingReaderContract(GrowingReaderContract):
     """
-    As :class:`GrowingReaderContract`, for a reader with ``watch``.
+    As :class:`GrowingReaderContract`, for a reader with
+    :meth:`auditlog.abc.Reader.watch`.
 
     .. versionadded:: 0.1.0
     """

@@ -299,9 +299,11 @@ def near(draw, record, query):
         return [draw(st.sampled_from([value.swapcase(), bent]))]
 
     resource = record.event.resource
-    places = [*places_in(codec.members(record.body)["data"], "data")]
+    data = codec.members(record.body)["data"]
+    places = [*places_in(data["metadata"], "data.metadata")]
+    places = places or [*places_in(data, "data")]
     path, value = draw(st.sampled_from(places))
-    value = draw(st.sampled_from([value, str(value), True, 0, [value, None]]))
+    value = draw(st.sampled_from([value, [value, None], str(value), True, 0]))
     return attrs.evolve(
         query,
         **draw(
@@ -310,8 +312,8 @@ def near(draw, record, query):
                     {},
                     {"event_types": bent(record.event.event_type)},
                     {"resources": bent(f"{resource.type}/{resource.id}")},
-                    {"where": {path: value}},
-                    {"exclude": EventQuery(where={path: value})},
+                    *[{"where": {path: value}}] * 3,
+                    *[{"exclude": EventQuery(where={path: value})}] * 2,
                     {"exclude": EventQuery(tenants="x", exclude=query)}
                     if query.filters
                     and (query.last or query.limit) is None

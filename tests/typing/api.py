@@ -5,6 +5,7 @@ What callers of the public API get, checked by mypy and never run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -44,6 +45,7 @@ from auditlog import (
     RequestContext,
     Resource,
     Secret,
+    SpoolReader,
     SpoolSink,
     context,
     event_type,
@@ -61,7 +63,10 @@ from auditlog.abc import (
 )
 from auditlog.activity import EventCounts
 from auditlog.exporters import read_csv, read_parquet
+from auditlog.kafka import ConsumerGroup
+from auditlog.live import LiveEvents
 from auditlog.profiles import CEF, OCSF, Line, Profile, profile_named
+from auditlog.query import yesterday
 from auditlog.stats import PublisherStats, RelayStats
 from auditlog.status import HeldBack, JournalStatus, RelayStatus
 
@@ -179,14 +184,20 @@ async def publish() -> None:
 # Reading and exporting: readers, results and lists go wherever events go.
 
 query = EventQuery(event_types="Kafka.*", outcomes=["denied"], limit=3)
+EventQuery(**yesterday("Europe/Berlin"), exclude=query, last=3)
+EventQuery(since=1_767_610_800_000, until=timedelta(hours=1))
+EventQuery(where={"data.metadata.n": [1, 2.5, "x", None], "data.x": True})
+assert_type(query.since, datetime | None)
+assert_type(query.actors, tuple[str, ...] | None)
 cluster = ClusterConfig(id="x", bootstrap_servers="x:9092")
 readers: list[Reader] = [
     CSVReader("audit.csv"),
     InMemoryReader(InMemorySink()),
     JSONLinesReader("audit.jsonl"),
     ParquetReader("audit.parquet"),
-    KafkaReader(cluster, "x"),
+    KafkaReader(cluster, "x", start=ConsumerGroup("x")),
     PostgresReader("x"),
+    SpoolReader("audit-spool"),
 ]
 for reader in readers:
     assert_type(reader.read(query), Events)
@@ -194,6 +205,8 @@ for reader in readers:
     assert_type(reader.read().plot_activity(tz="Europe/Berlin"), Figure)
     assert_type(iter(reader), Iterator[Record])
     assert_type(reader.scan(query), Iterator[Record | Skipped])
+    assert_type(reader.follow(query), LiveEvents)
+    assert_type(next(reader.follow()), Record)
     assert_type(JSONExporter().export(reader, "x"), ExportReport)
     assert_type(CSVExporter().export(reader.read(), Path("x")), ExportReport)
 assert_type(JSONExporter().dumps([event]), str)
@@ -226,5 +239,6 @@ AuditLogPublisher(object())  # type: ignore[arg-type]
 AuditLogPublisher(PrintSink(), overflow="lose")  # type: ignore[arg-type]
 AuditEvent(event_type="A.B.C")  # type: ignore[call-arg]
 LinesExporter()  # type: ignore[call-arg]
+EventQuery(since="2026-01-05")  # type: ignore[arg-type]
 EventQuery(order="random")  # type: ignore[arg-type]
 context.bind(user="alice")  # type: ignore[call-arg]
