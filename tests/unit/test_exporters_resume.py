@@ -384,3 +384,33 @@ def test_hidden_files_are_named_after_the_target(sink, tmp_path):
     names = [".a.jsonl.gz.resume", ".a.jsonl.gz.resume.json"]
     assert names == sorted(everything(tmp_path))
     assert tmp_path / names[0] == _kept.hidden(tmp_path / "a.jsonl.gz")
+
+
+def test_what_is_noted_is_on_the_disk_before(sink, tmp_path, monkeypatch):
+    """
+    A loss of power leaves a note of bytes that are there, and files get
+    their names behind a note that they are complete.
+    """
+    calls = []
+    fsync, replace = os.fsync, Path.replace
+
+    def watched_fsync(descriptor):
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        calls.append(f"sync {name}")
+        fsync(descriptor)
+
+    def watched_replace(path, target):
+        calls.append(f"rename {Path(target).name}")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(Path, "replace", watched_replace)
+
+    JSONExporter().export(InMemoryReader(sink), tmp_path / "a", resume=True)
+
+    folder = f"sync {tmp_path.name}"
+    note = [f"sync {NOTE}.tmp", f"rename {NOTE}", folder]
+    step = [f"sync {DATA}", *note]
+    notes = calls.count(f"rename {NOTE}")
+    assert notes > 5
+    assert calls == [*step * notes, "rename a", folder, folder]
