@@ -4,6 +4,7 @@
 #   make demo                 from an event to CSV and JSON, on real services
 #   make test ARGS="-k spool" the suite, against the built wheel
 #   make check                all that CI looks at
+#   make docs                 these pages as a site, in docs/_build/html
 #   make notebooks            run examples/*.py anew, and keep what they show
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
 #   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
@@ -19,7 +20,7 @@ ROUNDS ?= 20
 
 SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.pyc')
 # What the suite needs, except for the package itself: that is the wheel's.
-SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
+SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md LICENSE pyproject.toml)
 
 .PHONY: demo test check lint types layers docs notebooks bench fuzz hammer soak mutants clean
 .NOTPARALLEL:
@@ -45,7 +46,7 @@ layers: $(VENV)/services $(VENV)/group-lint
 	$(BIN)/lint-imports
 
 docs: $(VENV)/services $(VENV)/group-docs
-	$(BIN)/sphinx-build --nitpicky --fail-on-warning --quiet docs docs/_build
+	$(BIN)/sphinx-build --nitpicky --fail-on-warning --quiet docs docs/_build/html
 
 bench: $(VENV)/services $(VENV)/group-bench
 	$(BIN)/python benchmarks $(ARGS)
