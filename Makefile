@@ -4,6 +4,8 @@
 #   make demo                 from an event to CSV and JSON, on real services
 #   make test ARGS="-k spool" the suite, against the built wheel
 #   make check                all that CI looks at
+#   make bench ONLY=kafka     how fast, beside peers and bare drivers
+#   make bench-full           the same with up to 10⁷ events, for hours
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
 #   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
 #   make soak ARGS="--seconds 86400"   one process among faults, for long
@@ -15,12 +17,13 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS   ?=
 ROUNDS ?= 20
+ONLY   ?=
 
 SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.pyc')
 # What the suite needs, except for the package itself: that is the wheel's.
 SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md pyproject.toml)
 
-.PHONY: demo test check lint types layers docs bench fuzz hammer soak mutants clean
+.PHONY: demo test check lint types layers docs bench bench-full fuzz hammer soak mutants clean
 .NOTPARALLEL:
 
 demo: $(VENV)/services
@@ -46,8 +49,12 @@ layers: $(VENV)/services $(VENV)/group-lint
 docs: $(VENV)/services $(VENV)/group-docs
 	$(BIN)/sphinx-build --nitpicky --fail-on-warning --quiet docs docs/_build
 
+# One contest changes no page; all of them do.
 bench: $(VENV)/services $(VENV)/group-bench
-	$(BIN)/python benchmarks $(ARGS)
+	$(BIN)/python benchmarks --publish $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+bench-full: $(VENV)/services $(VENV)/group-bench
+	$(BIN)/python benchmarks --full $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 fuzz: $(VENV)/services $(VENV)/group-fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)
