@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import time
 
 from pathlib import Path
 
@@ -44,10 +45,13 @@ def main() -> int:
     rows = []
     with Setting(options.quick, options.full, options.minutes) as setting:
         for name in options.only or CONTESTS:
+            start = time.monotonic()
             contest = importlib.import_module(CONTESTS[name])
             for row in contest.rows(setting):
                 print(report.line(row), flush=True)
                 rows.append(row)
+            took = time.monotonic() - start
+            print(f"{name} took {took:.0f} s", file=sys.stderr, flush=True)
         where = report.conditions(setting.services)
     report.save(rows, where, options.results)
     print("", report.page(rows, where), sep="\n")

@@ -107,7 +107,7 @@ def _finish(axes: Any, number: int) -> None:
     axes.legend(
         handles=[
             *(
-                Line2D([], [], color=colour, marker=marker, label=label)
+                Line2D([], [], color=colour, marker=marker, label=label, ls="")
                 for colour, marker, label in STYLES.values()
             ),
             Line2D(

@@ -4,6 +4,7 @@ Stored events to files of every format, beside bare loops of the drivers.
 
 from __future__ import annotations
 
+import os
 import tempfile
 
 from contextlib import ExitStack
@@ -89,6 +90,7 @@ class Stored:
                 sink.write(records)
         for sink in sinks:
             sink.close()
+        self.setting.settle(self.url)
 
     def contests(self) -> dict[str, list[Contender]]:
         """
@@ -102,7 +104,7 @@ class Stored:
                 self._by_hand(
                     "psycopg by hand",
                     partial(json_lines, self.url),
-                    "pages of 1,000 by key, binary; the bytes are written",
+                    "pages of 1,000 by key, binary; written and synced",
                 ),
             ],
             "PostgreSQL to CSV": [
@@ -162,6 +164,9 @@ class Stored:
             watch = Stopwatch()
             with watch(), path.open("wb") as file:
                 headings = work(file)
+                # Ours is on the disk when it returns.
+                file.flush()
+                os.fsync(file.fileno())
             with path.open("rb") as file:
                 lines = count(file)
             return watch.run(self.number, lines - headings)

@@ -38,13 +38,19 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     Few rows and many; in a thorough run, up to 10⁷.
     """
-    few = Filled(setting.database(), setting.events(10_000))
+    few = _filled(setting, setting.events(10_000))
     for many in _manys(setting):
-        large = Filled(setting.database(), many)
+        large = _filled(setting, many)
         for what, work in WORKS.items():
             yield from _contest(setting, what, work, large, few)
         large.sink.close()
     few.sink.close()
+
+
+def _filled(setting: Setting, number: int) -> Filled:
+    filled = Filled(setting.database(), number)
+    setting.settle(filled.url)
+    return filled
 
 
 def _manys(setting: Setting) -> list[int]:

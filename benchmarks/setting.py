@@ -78,6 +78,15 @@ class Setting:
         """
         return self._postgres.create_database(f"bench_{uuid4().hex}")
 
+    def settle(self, url: str) -> None:
+        """
+        Let the server do once what it leaves for later: planning a query
+        takes statistics, which its own housekeeping would gather.
+        """
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
     def cluster(self) -> ClusterConfig:
         """
         The Kafka cluster.

@@ -18,7 +18,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build"]
+# What pages include begins with an underscore.
+exclude_patterns = ["_build", "**/_*.md"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
