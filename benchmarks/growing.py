@@ -55,7 +55,9 @@ def _filled(setting: Setting, number: int) -> Filled:
 
 def _manys(setting: Setting) -> list[int]:
     manys = [setting.events(100_000)]
-    return [*manys, 1_000_000, 10_000_000] if setting.full else manys
+    if setting.full:
+        manys += map(setting.events, (1_000_000, 10_000_000))
+    return manys
 
 
 def _contest(
