@@ -6,6 +6,8 @@
 #   make check                all that CI looks at
 #   make docs                 these pages as a site, in docs/_build/html
 #   make notebooks            run examples/*.py anew, and keep what they show
+#   make bench ONLY=kafka     how fast, beside peers and bare drivers
+#   make bench-full           the same with up to 10⁷ events, for hours
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
 #   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
 #   make soak ARGS="--seconds 86400"   one process among faults, for long
@@ -17,12 +19,13 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS   ?=
 ROUNDS ?= 20
+ONLY   ?=
 
 SOURCES := pyproject.toml README.md $(shell find auditlog -type f -not -name '*.pyc')
 # What the suite needs, except for the package itself: that is the wheel's.
 SUITE   := $(wildcard tests docs examples benchmarks conftest.py *.md LICENSE pyproject.toml)
 
-.PHONY: demo test check lint types layers docs notebooks bench fuzz hammer soak mutants clean
+.PHONY: demo test check lint types layers docs notebooks bench bench-full fuzz hammer soak mutants clean
 .NOTPARALLEL:
 
 demo: $(VENV)/services
@@ -48,8 +51,12 @@ layers: $(VENV)/services $(VENV)/group-lint
 docs: $(VENV)/services $(VENV)/group-docs
 	$(BIN)/sphinx-build --nitpicky --fail-on-warning --quiet docs docs/_build/html
 
+# One contest changes no page; all of them do.
 bench: $(VENV)/services $(VENV)/group-bench
-	$(BIN)/python benchmarks $(ARGS)
+	$(BIN)/python benchmarks --publish $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+bench-full: $(VENV)/services $(VENV)/group-bench
+	$(BIN)/python benchmarks --full $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 notebooks: $(VENV)/services $(VENV)/group-tests
 	$(BIN)/python examples/with_services.py $(BIN)/python -m tests.notebooks $(ARGS)

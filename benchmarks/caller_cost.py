@@ -1,172 +1,285 @@
 """
-What a caller pays to hand over an event, beside OpenTelemetry's log records.
+What a caller pays to hand over an event, beside others with a worker thread.
 
-Both sides hand over to a worker thread that writes to nowhere, with a buffer
-that holds all. Measured is the CPU time of the calling thread.
+All hand over to a thread that writes to nowhere. Measured are the CPU time of
+the calling thread, and how long each call took by the clock: while the worker
+sleeps, while it works, and while its destination hangs.
 """
 
 from __future__ import annotations
 
+import importlib
+import threading
 import time
+import tracemalloc
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from harness import Run, Stopwatch, duel
-from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import (
-    BatchLogRecordProcessor,
-    LogRecordExporter,
-    LogRecordExportResult,
-)
-from opentelemetry.sdk.resources import Resource
-from samples import (
-    NullSink,
-    make_attributes,
-    make_event,
-    make_events,
-)
+import attrs
+
+from harness import P50, P99, P999, RATE, Contender, Measure, Run, Stopwatch
+from harness import compare as _compare
+from samples import NullSink, make_event
 
 from auditlog.publisher import AuditLogPublisher
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from harness import Row
-    from opentelemetry.sdk._logs import ReadableLogRecord
     from setting import Setting
 
-    from auditlog.event import AuditEvent
+    from auditlog.abc import Record
+
+
+class Handing(Protocol):
+    """
+    A way to hand over events.
+
+    Attributes:
+        name: What it is called in the results.
+
+        settings: How it is set up.
+
+        unfair: What its figure must not be taken for.
+
+        arrived: How many events came through so far.
+    """
+
+    name: str
+    settings: str
+    unfair: str
+    arrived: int
+
+    def make(self) -> Any:
+        """
+        An event as it wants it.
+        """
+
+    def open(
+        self, wait: Callable[[], object], room: int
+    ) -> AbstractContextManager[Callable[[Any], object]]:
+        """
+        Gives the call that hands over, with room for so many events.
+
+        The worker calls *wait* before it takes a batch for stored; all that
+        was handed over is stored when the context ends.
+        """
+
+
+class Ours:
+    """
+    ``enqueue()`` of a publisher.
+    """
+
+    name = "auditlog"
+    settings = "enqueue(), with room for all"
+    unfair = ""
+
+    def __init__(self) -> None:
+        self.arrived = 0
+        self.make = make_event
+
+    @contextmanager
+    def open(
+        self, wait: Callable[[], object], room: int
+    ) -> Iterator[Callable[[Any], object]]:
+        """
+        A publisher of its own.
+        """
+        sink = WaitingSink(wait)
+        with AuditLogPublisher(
+            sink, max_events=room, max_bytes=room * 65_535
+        ) as publisher:
+            yield publisher.enqueue
+            publisher.flush()
+        self.arrived += sink.arrived
+
+
+class WaitingSink(NullSink):
+    """
+    Stores nothing, when it may.
+    """
+
+    def __init__(self, wait: Callable[[], object]) -> None:
+        super().__init__()
+        self._wait = wait
+
+    def write(self, records: Sequence[Record], /) -> None:
+        """
+        Count *records* once it may go on.
+        """
+        self._wait()
+        super().write(records)
+
+
+PEERS = (
+    ("otel", "Handing"),
+    ("otel", "DroppingHanding"),
+    ("queue_handler", "Handing"),
+)
+
+# Our rate beside theirs, of ready events and of those that are built.
+TARGETS = {("otel", "Handing"): (4.0, 2.0)}
+
+KEPT = Measure(name="", unit="bytes", of=lambda run: run.figure, less=True)
+# The longest that most calls may take while the worker works, in µs.
+LONGEST = 100.0
 
 
 def rows(setting: Setting) -> Iterator[Row]:
     """
-    Both contests.
+    All contests.
     """
     number = setting.events(5_000)
-    yield duel(
-        "enqueue ready events, OpenTelemetry emit() ready records",
-        lambda: _enqueue(make_events(number)),
-        lambda: _emit([make_log_record() for _ in range(number)]),
-        rounds=2 * setting.rounds,
-        target=3.0,
+    rate = partial(compare, rounds=2 * setting.rounds, measures=(RATE,))
+    yield from rate("enqueue ready events", partial(_hand, number), 0)
+    yield from rate("build and enqueue", partial(_build_and_hand, number), 1)
+    timed = partial(compare, rounds=setting.rounds, measures=(P50, P99, P999))
+    few = setting.events(500)
+    yield from timed("enqueue, the worker sleeps", partial(_rarely, few))
+    yield from timed(
+        "enqueue, the worker works",
+        partial(_often, number),
+        limits={"p99": LONGEST},
     )
-    yield duel(
-        "build and enqueue, OpenTelemetry build and emit()",
-        lambda: _build_and_enqueue(number),
-        lambda: _build_and_emit(number),
-        rounds=2 * setting.rounds,
-        target=1.5,
+    yield from timed(
+        "enqueue, the destination hangs", partial(_hanging, number)
+    )
+    yield from compare(
+        "memory of an event that waits",
+        partial(_kept, few),
+        rounds=setting.rounds,
+        measures=(KEPT,),
     )
 
 
-def _enqueue(events: list[AuditEvent]) -> Run:
-    def enqueue(publisher: AuditLogPublisher) -> None:
-        for event in events:
-            publisher.enqueue(event)
+def compare(
+    contest: str,
+    work: Callable[[Handing], Run],
+    target: int | None = None,
+    *,
+    rounds: int,
+    measures: Sequence[Measure],
+    limits: dict[str, float] | None = None,
+) -> Iterator[Row]:
+    """
+    Let all of them do *work*.
+    """
+    ours = Ours()
+    contenders = [
+        Contender(
+            name=ours.name,
+            run=partial(work, ours),
+            settings=ours.settings,
+            limits=limits or {},
+        )
+    ]
+    contenders += [_peer(*peer, work, target) for peer in PEERS]
+    return _compare(contest, *contenders, rounds=rounds, measures=measures)
 
-    return _with_publisher(enqueue, len(events))
+
+def _peer(
+    module: str, kind: str, work: Callable[[Handing], Run], target: int | None
+) -> Contender:
+    try:
+        peer = getattr(importlib.import_module(f"peers.{module}"), kind)()
+    except ImportError as error:
+        return Contender(name=module, absent=str(error))
+    targets = TARGETS.get((module, kind))
+    return Contender(
+        name=peer.name,
+        run=partial(work, peer),
+        settings=peer.settings,
+        unfair=peer.unfair,
+        targets={"": targets[target]}
+        if targets and target is not None
+        else {},
+    )
 
 
-def _build_and_enqueue(number: int) -> Run:
-    def enqueue(publisher: AuditLogPublisher) -> None:
+def _hand(number: int, way: Handing) -> Run:
+    things = [way.make() for _ in range(number)]
+    watch = Stopwatch(time.thread_time)
+    before = way.arrived
+    with way.open(_go_on, number) as hand, watch():
+        for thing in things:
+            hand(thing)
+    return watch.run(number, way.arrived - before)
+
+
+def _build_and_hand(number: int, way: Handing) -> Run:
+    make = way.make
+    watch = Stopwatch(time.thread_time)
+    before = way.arrived
+    with way.open(_go_on, number) as hand, watch():
         for _ in range(number):
-            publisher.enqueue(make_event())
+            hand(make())
+    return watch.run(number, way.arrived - before)
 
-    return _with_publisher(enqueue, number)
+
+def _rarely(number: int, way: Handing) -> Run:
+    return _timed(number, way, pause=0.001)
 
 
-def _with_publisher(
-    work: Callable[[AuditLogPublisher], None], number: int
+def _often(number: int, way: Handing) -> Run:
+    return _timed(number, way)
+
+
+def _hanging(number: int, way: Handing) -> Run:
+    gate = threading.Event()
+    return _timed(number, way, wait=gate.wait, end=gate.set)
+
+
+def _go_on() -> None:
+    """
+    What a worker waits for that need not wait.
+    """
+
+
+def _timed(
+    number: int,
+    way: Handing,
+    *,
+    pause: float = 0.0,
+    wait: Callable[[], object] = _go_on,
+    end: Callable[[], object] = _go_on,
 ) -> Run:
-    sink = NullSink()
-    watch = Stopwatch(time.thread_time)
-    with AuditLogPublisher(
-        sink, max_events=number, max_bytes=number * 65_535
-    ) as publisher:
+    things = [way.make() for _ in range(number)]
+    before = way.arrived
+    latencies = []
+    clock = time.perf_counter
+    watch = Stopwatch()
+    with way.open(wait, number) as hand:
         with watch():
-            work(publisher)
-        publisher.flush()
-    return Run(watch.seconds, number, sink.arrived)
+            for thing in things:
+                if pause:
+                    time.sleep(pause)
+                start = clock()
+                hand(thing)
+                latencies.append(clock() - start)
+        end()
+    run = watch.run(number, way.arrived - before)
+    return attrs.evolve(run, latencies=latencies)
 
 
-class NullExporter(LogRecordExporter):
+def _kept(number: int, way: Handing) -> Run:
     """
-    Exports to nowhere and counts.
+    What stays allocated for each event until it is stored.
     """
-
-    def __init__(self) -> None:
-        self.arrived = 0
-
-    def export(
-        self, batch: Sequence[ReadableLogRecord]
-    ) -> LogRecordExportResult:
-        """
-        Count *batch*.
-        """
-        self.arrived += len(batch)
-        return LogRecordExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        """
-        Nothing to release.
-        """
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002
-        """
-        Nothing is held back.
-        """
-        return True
-
-
-def make_log_record() -> LogRecord:
-    """
-    The sample event as OpenTelemetry would log it.
-    """
-    return LogRecord(
-        timestamp=time.time_ns(),
-        severity_number=SeverityNumber.INFO,
-        event_name="Kafka.Topic.Create",
-        attributes=make_attributes(),
-    )
-
-
-def _emit(records: list[LogRecord]) -> Run:
-    def emit(provider: LoggerProvider) -> None:
-        logger = provider.get_logger("benchmarks")
-        for record in records:
-            logger.emit(record)
-
-    return _with_provider(emit, len(records))
-
-
-def _build_and_emit(number: int) -> Run:
-    def emit(provider: LoggerProvider) -> None:
-        logger = provider.get_logger("benchmarks")
-        for _ in range(number):
-            logger.emit(
-                timestamp=time.time_ns(),
-                severity_number=SeverityNumber.INFO,
-                event_name="Kafka.Topic.Create",
-                attributes=make_attributes(),
-            )
-
-    return _with_provider(emit, number)
-
-
-def _with_provider(work: Callable[[LoggerProvider], None], number: int) -> Run:
-    exporter = NullExporter()
-    provider = LoggerProvider(
-        resource=Resource.create({"service.name": "benchmarks"})
-    )
-    provider.add_log_record_processor(
-        # Its default queue of 2,048 alone would drop most of them.
-        BatchLogRecordProcessor(exporter, max_queue_size=number + 2048)
-    )
-    watch = Stopwatch(time.thread_time)
-    with watch():
-        work(provider)
-    provider.force_flush()
-    provider.shutdown()
-    return Run(watch.seconds, number, exporter.arrived)
+    things = [way.make() for _ in range(number)]
+    before = way.arrived
+    gate = threading.Event()
+    with way.open(gate.wait, number) as hand:
+        tracemalloc.start()
+        for thing in things:
+            hand(thing)
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        gate.set()
+    arrived = way.arrived - before
+    return Run(0.0, number, arrived, figure=kept / number)

@@ -6,36 +6,67 @@ from __future__ import annotations
 
 import json
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import per_event
+import msgspec
+
+from harness import Contender, Measure, compare, per_event
 from samples import make_attributes, make_event
 
 from auditlog import codec
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness import Row
     from setting import Setting
 
 
+PRICE = Measure(
+    name="",
+    unit="µs CPU",
+    of=lambda run: run.seconds / run.events * 1e6,
+    less=True,
+)
+
+
 def rows(setting: Setting) -> Iterator[Row]:
     """
-    Each step, and json.dumps() of a dict of the same data for a measure.
+    Each step, beside the same for a dict of the same data.
     """
+    number = setting.events(5_000)
+    plain = make_attributes()
     event = make_event()
     body = codec.encode(event)
-    plain = make_attributes()
-    steps = {
-        "build an event": make_event,
-        "encode it": lambda: codec.encode(event),
-        "decode it": lambda: codec.decode(body),
-        "json.dumps() of the same data": lambda: json.dumps(plain).encode(),
-        "json.loads() of the body": lambda: json.loads(body),
+
+    def contender(
+        name: str, call: Callable[[], object], settings: str = ""
+    ) -> Contender:
+        return Contender(
+            name=name, run=partial(per_event, call, number), settings=settings
+        )
+
+    contests = {
+        "build an event": [
+            contender("auditlog", make_event, "checked and frozen, all new"),
+            contender("a dict", make_attributes, "flat, and nothing checked"),
+        ],
+        "encode an event": [
+            contender("auditlog", lambda: codec.encode(event)),
+            contender("json.dumps()", lambda: json.dumps(plain).encode()),
+            contender("msgspec", lambda: msgspec.json.encode(plain)),
+        ],
+        "decode an event": [
+            contender("auditlog", lambda: codec.decode(body), "to AuditEvent"),
+            contender("json.loads()", lambda: json.loads(body), "to dicts"),
+            contender(
+                "msgspec", lambda: msgspec.json.decode(body), "to dicts"
+            ),
+        ],
     }
-    for what, call in steps.items():
-        yield per_event(
-            what, call, rounds=setting.rounds, events=setting.events(10_000)
+    for name, contenders in contests.items():
+        yield from compare(
+            name, *contenders, rounds=setting.rounds, measures=(PRICE,)
         )

@@ -10,11 +10,12 @@ import multiprocessing
 import re
 import tempfile
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from harness import Row, count
+from harness import Contender, Measure, Run, compare, count
 from samples import NullSink, make_event, make_records
 
 from auditlog.abc import Record
@@ -29,8 +30,13 @@ from auditlog.relay import Relay
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from harness import Row
     from setting import Setting
 
+
+MEMORY = Measure(
+    name="", unit="MiB at most", of=lambda run: run.figure, less=True
+)
 
 # MiB that many events may take more than few.
 MARGIN = 16
@@ -40,38 +46,54 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     Enqueue, export and relay.
     """
-    few, many = setting.events(10_000), setting.events(1_000_000)
-    yield _row("enqueue and flush", _enqueue, few, many)
-    yield _row("export to JSON Lines", _export, few, many, "json")
-    yield _row("export to CSV", _export, few, many, "csv")
+    few, many = setting.events(10_000), setting.many
+    rounds = min(setting.rounds, 5)
+    yield from _contest("enqueue and flush", rounds, _enqueue, few, many)
+    for form in ("json", "csv"):
+        yield from _contest(
+            f"export to {form.upper()}", rounds, _export, few, many, form
+        )
     if not setting.quick:  # so that a quick run needs no services
-        many //= 10
+        many //= 5
         # Configs keep their secrets to their process, so by address.
         servers = setting.cluster().bootstrap_servers
         urls = {n: _journal(setting.database(), n) for n in (few, many)}
-        yield _row("relay", _relay, few, many, urls, servers)
+        yield from _contest("relay", rounds, _relay, few, many, urls, servers)
 
 
-def _row(
-    what: str, work: Callable[..., int], few: int, many: int, *args: Any
-) -> Row:
-    small, arrived_small = _in_child(work, few, *args)
-    large, arrived_large = _in_child(work, many, *args)
-    return Row(
-        what=f"memory: {what}, {many:,} events, {few:,} events",
-        unit="MiB",
-        ours=large,
-        theirs=small,
-        ratio=(small + MARGIN) / large,
-        target=1.0,
-        lost=few - arrived_small + many - arrived_large,
+def _contest(
+    what: str,
+    rounds: int,
+    work: Callable[..., int],
+    few: int,
+    many: int,
+    *args: Any,
+) -> Iterator[Row]:
+    """
+    Many events beside few: at most a margin more, whatever their number.
+    """
+    yield from compare(
+        f"memory of a process: {what}",
+        Contender(
+            name=f"{many:,} events", run=partial(_in_child, work, many, *args)
+        ),
+        Contender(
+            name=f"{few:,} events and {MARGIN} MiB",
+            run=partial(_in_child, work, few, *args, margin=MARGIN),
+            targets={"": 1.0},
+        ),
+        rounds=rounds,
+        measures=(MEMORY,),
     )
 
 
-def _in_child(work: Callable[..., int], *args: Any) -> tuple[float, int]:
+def _in_child(
+    work: Callable[..., int], number: int, *args: Any, margin: float = 0.0
+) -> Run:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_measured, (work, *args))
+        peak, arrived = pool.apply(_measured, (work, number, *args))
+    return Run(0.0, number, arrived, figure=peak + margin)
 
 
 def _measured(work: Callable[..., int], *args: Any) -> tuple[float, int]:
@@ -121,7 +143,7 @@ def _relay(
     cluster = ClusterConfig(id="memory", bootstrap_servers=bootstrap_servers)
     journal = PostgresSink(urls[number])
     sink = KafkaSink(cluster, f"bench-{uuid4().hex}")
-    relay = Relay(journal, sink, name="memory")
+    relay = Relay(journal, sink, name=f"memory-{uuid4().hex}")
     relay.start()
     relay.stop(600)
     sink.close()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import attrs
 import psycopg
 
-from harness import Row
+from harness import P99, RATE, Contender, Run, compare, quantile
 
 from auditlog import AuditLogPublisher, PostgresSink, SpoolSink
 from auditlog.testing.services import KafkaServer, TCPProxy
@@ -34,6 +34,7 @@ from auditlog.testing.services import KafkaServer, TCPProxy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from harness import Row
     from setting import Setting
 
 
@@ -51,7 +52,8 @@ REQUEST = (
 )
 
 
-Latencies = list[float]
+REQUESTS = attrs.evolve(RATE, unit="requests/s")
+P99_MS = attrs.evolve(P99, unit="ms", of=quantile(0.99, 1e3))
 
 
 def rows(setting: Setting) -> Iterator[Row]:
@@ -62,46 +64,27 @@ def rows(setting: Setting) -> Iterator[Row]:
         with state(setting) as (audited, plain):
             for application in (audited, plain):
                 application.load(WARM)
-            pairs = [
-                (audited.load(setting.seconds), plain.load(setting.seconds))
-                for _ in range(setting.rounds)
-            ]
+            found = list(
+                compare(
+                    name,
+                    Contender(
+                        name="with an audit log",
+                        run=partial(audited.load, setting.seconds),
+                        settings="enqueues an event in each request",
+                    ),
+                    Contender(
+                        name="without",
+                        run=partial(plain.load, setting.seconds),
+                        targets={"": 0.9, "p99": 0.9},
+                    ),
+                    rounds=setting.rounds,
+                    measures=(REQUESTS, P99_MS),
+                )
+            )
             audited.end()
             lost = audited.answered - audited.stored()
-        yield _row(f"{name}: requests", "requests/s", pairs, _rate, lost)
-        yield _row(f"{name}: time of 99 %", "ms", pairs, _p99, lost)
-
-
-def _row(
-    what: str,
-    unit: str,
-    pairs: list[tuple[Latencies, Latencies]],
-    figure: Callable[[Latencies], float],
-    lost: int,
-) -> Row:
-    figures = [(figure(mine), figure(other)) for mine, other in pairs]
-    ratios = [mine / other for mine, other in figures]
-    if unit == "ms":
-        ratios = [1 / ratio for ratio in ratios]
-    return Row(
-        what=what,
-        unit=unit,
-        ours=statistics.median(mine for mine, _ in figures),
-        theirs=statistics.median(other for _, other in figures),
-        ratio=statistics.median(ratios),
-        spread=(min(ratios), max(ratios)),
-        target=0.9,
-        lost=lost,
-    )
-
-
-def _rate(latencies: Latencies) -> float:
-    # Each client waits for its answer before it asks again.
-    return CLIENTS / statistics.fmean(latencies)
-
-
-def _p99(latencies: Latencies) -> float:
-    return statistics.quantiles(latencies, n=100)[-1] * 1e3
+        found[0] = attrs.evolve(found[0], lost=lost)
+        yield from found
 
 
 @attrs.define
@@ -162,21 +145,24 @@ class Application:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(60)
 
-    def load(self, seconds: float) -> Latencies:
+    def load(self, seconds: float) -> Run:
         """
-        Ask for as long; how long each answer took, in seconds.
+        Ask for as long as *seconds*.
         """
         latencies = asyncio.run(self._ask_all(seconds))
-        self.answered += len(latencies)
-        return latencies
+        answered = len(latencies)
+        self.answered += answered
+        # Each client waits for its answer before it asks again.
+        took = sum(latencies) / CLIENTS
+        return Run(took, answered, answered, latencies=latencies)
 
-    async def _ask_all(self, seconds: float) -> Latencies:
+    async def _ask_all(self, seconds: float) -> list[float]:
         end = time.perf_counter() + seconds
         clients = [self._ask(number, end) for number in range(CLIENTS)]
         found = await asyncio.gather(*clients)
         return [latency for each in found for latency in each]
 
-    async def _ask(self, number: int, end: float) -> Latencies:
+    async def _ask(self, number: int, end: float) -> list[float]:
         reader, writer = await asyncio.open_unix_connection(self.socket)
         latencies = []
         while (start := time.perf_counter()) < end:

@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import Row, Run, duel
+from harness import Contender, Measure, Row, Run, compare
 
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from setting import Setting
 
+
+TIME = Measure(name="", unit="ms", of=lambda run: run.seconds * 1e3, less=True)
+NEEDED = "import attrs, cattrs, msgspec"
 
 DRIVERS = {"psycopg", "kafka", "yaml", "tqdm", "click", "rich", "tenacity"}
 
@@ -52,22 +55,25 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     The time, and the drivers that came along.
     """
-    needed = "import attrs, cattrs, msgspec"
     for statement, target in STATEMENTS.items():
-        yield duel(
-            f"{statement}, {needed}",
-            partial(_once, statement),
-            partial(_once, needed),
-            rounds=2 * setting.rounds,
-            target=target,
+        yield from compare(
+            statement,
+            Contender(name="auditlog", run=partial(_once, statement)),
+            Contender(
+                name=NEEDED,
+                run=partial(_once, NEEDED),
+                targets={} if target is None else {"": target},
+            ),
+            rounds=3 * setting.rounds,
+            measures=(TIME,),
         )
     _, modules = _import("import auditlog")
     yield Row(
-        what="drivers that import auditlog loads",
+        contest="drivers that import auditlog loads",
+        contender="auditlog",
         unit="modules",
-        ours=len(modules & DRIVERS),
-        ratio=1.0 if not modules & DRIVERS else 0.0,
-        target=1.0,
+        median=len(modules & DRIVERS),
+        rounds=1,
     )
 
 

@@ -1,21 +1,21 @@
 """
-Publisher to PostgreSQL, beside a loop of plain psycopg with ready values.
-
-The loop inserts 500 rows a statement, as binary arrays, into a table that is
-the same with all indexes, triggers and generated columns, and commits each.
+Publisher to PostgreSQL, beside psycopg by hand and what others offer.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from harness import Run, Stopwatch, duel
-from samples import make_events, make_records
+from harness import CPU, RATE, Contender, Run, Stopwatch, compare
+from peers import invite
+from peers.psycopg_by_hand import stored
+from samples import make_events
 
 from auditlog.postgres import PostgresSink, schema_sql
-from auditlog.postgres.columns import COLUMNS, row
 from auditlog.publisher import AuditLogPublisher
 
 
@@ -25,21 +25,6 @@ if TYPE_CHECKING:
     from harness import Row
     from setting import Setting
 
-    from auditlog.postgres.columns import Row as Values
-
-
-SIZE = 500
-
-INSERT = """
-INSERT INTO raw.event (id, occurred_at, event_type, actor, resource, outcome,
-                       tenant, body)
-SELECT * FROM unnest(%(id)b::uuid[], %(occurred_at)b::timestamptz[],
-                     %(event_type)b::text[], %(actor)b::text[],
-                     %(resource)b::text[], %(outcome)b::text[],
-                     %(tenant)b::text[], %(body)b::bytea[])
-    ON CONFLICT DO NOTHING
-"""
-
 
 def rows(setting: Setting) -> Iterator[Row]:
     """
@@ -47,17 +32,38 @@ def rows(setting: Setting) -> Iterator[Row]:
     """
     url = setting.database()
     number = setting.events(30_000)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with ExitStack() as stack:
+        connection = stack.enter_context(psycopg.connect(url, autocommit=True))
         connection.execute(schema_sql("audit").encode())
-        connection.execute(schema_sql("raw").encode())
-        with AuditLogPublisher(PostgresSink(url)) as publisher:
-            yield duel(
-                "publisher into PostgreSQL, psycopg by the 500",
-                lambda: _publish(publisher, connection, number),
-                lambda: _insert(connection, number),
-                rounds=setting.rounds,
-                target=0.9,
-            )
+        publisher = stack.enter_context(AuditLogPublisher(PostgresSink(url)))
+
+        def peer(
+            module: str, kind: str, part: int, least: float | None = None
+        ) -> Contender:
+            # Who needs a round trip for each event gets fewer of them.
+            fewer = max(number // part, 1)
+            targets = {} if least is None else {"": least}
+            return invite(stack, module, kind, fewer, url, targets=targets)
+
+        yield from compare(
+            "publisher into PostgreSQL",
+            Contender(
+                name="auditlog",
+                run=partial(_publish, publisher, connection, number),
+                settings="enqueue() of ready events and flush(), defaults",
+            ),
+            peer("psycopg_by_hand", "Unnest", 1, 0.9),
+            peer("psycopg_by_hand", "Copy", 1),
+            peer("queue_handler", "IntoPostgres", 2),
+            peer("otel", "IntoPostgres", 2),
+            peer("firm", "OneByOne", 50),
+            peer("firm", "ByTransaction", 15),
+            peer("sqlalchemy_trail", "OneByOne", 100),
+            peer("sqlalchemy_trail", "ByTransaction", 60),
+            peer("auditx", "IntoPostgres", 100, 50),
+            rounds=setting.rounds,
+            measures=(RATE, CPU),
+        )
 
 
 def _publish(
@@ -70,30 +76,4 @@ def _publish(
         for event in events:
             publisher.enqueue(event)
         publisher.flush()
-    return Run(watch.seconds, number, stored(connection, "audit") - before)
-
-
-def _insert(connection: psycopg.Connection, number: int) -> Run:
-    ready = [row(record) for record in make_records(number)]
-    batches = [
-        _by_column(ready[start : start + SIZE])
-        for start in range(0, number, SIZE)
-    ]
-    before = stored(connection, "raw")
-    watch = Stopwatch()
-    with watch():
-        for batch in batches:
-            connection.execute(INSERT, batch, binary=True)
-    return Run(watch.seconds, number, stored(connection, "raw") - before)
-
-
-def _by_column(some: list[Values]) -> dict[str, list[Any]]:
-    columns = map(list, zip(*some, strict=True))
-    return dict(zip(COLUMNS, columns, strict=True))
-
-
-def stored(connection: psycopg.Connection, schema: str) -> int:
-    found: Any = connection.execute(
-        f"SELECT coalesce(count(*), 0) FROM {schema}.event".encode()
-    ).fetchone()
-    return int(found[0])
+    return watch.run(number, stored(connection, "audit") - before)

@@ -1,26 +1,20 @@
 """
 Into a spool by the 500, beside a loop of write and fdatasync.
 
-The loop appends ready bodies, 500 joined in one write, each behind its length
-and its CRC-32, which is the least that tells a torn end, and syncs. Its frames
-are as long as those of the spool, which also hold an id, an index, a time and
-a CRC-32 of their own.
-
-The sink gets ready records as well, so that both do the work of a store. The
-publisher gets events, and makes the bytes that the loop is given.
+The sink gets ready records, so that both do the work of a store. The publisher
+gets events, and makes the bytes that the loop is given.
 """
 
 from __future__ import annotations
 
-import os
-import struct
 import tempfile
-import zlib
 
-from pathlib import Path
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import Run, Stopwatch, duel
+from harness import CPU, RATE, Contender, Run, Stopwatch, compare
+from peers import invite
 from samples import make_events, make_records
 
 from auditlog.publisher import AuditLogPublisher
@@ -28,7 +22,7 @@ from auditlog.spool import SpoolSink
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness import Row
     from setting import Setting
@@ -36,30 +30,50 @@ if TYPE_CHECKING:
 
 SIZE = 500
 
-PREFIX = struct.Struct(">II40x")
-
 
 def rows(setting: Setting) -> Iterator[Row]:
     """
     The contests.
     """
-    number = setting.events(50_000)
-    with tempfile.TemporaryDirectory() as folder:
+    number = setting.events(20_000)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         sink = SpoolSink(folder, max_bytes=2**40)
-        yield duel(
-            "ready records into SpoolSink, write and fdatasync by hand",
-            lambda: _spool(sink, number),
-            lambda: _raw(Path(folder), number),
-            rounds=setting.rounds,
-            target=0.7,
+        by_hand = partial(
+            invite, stack, "write_and_sync", "ByHand", number, folder
         )
-        with AuditLogPublisher(sink, batch_events=SIZE) as publisher:
-            yield duel(
-                "publisher into SpoolSink, ready bytes by hand",
-                lambda: _publish(publisher, sink, number),
-                lambda: _raw(Path(folder), number),
-                rounds=setting.rounds,
-            )
+        yield from compare(
+            "ready records into a spool",
+            _ours(
+                partial(_spool, sink, number),
+                "SpoolSink.write() of 500 ready records",
+            ),
+            by_hand(targets={"": 0.7}),
+            rounds=setting.rounds,
+            measures=(RATE, CPU),
+        )
+        publisher = stack.enter_context(
+            AuditLogPublisher(sink, batch_events=SIZE)
+        )
+        yield from compare(
+            "publisher into a spool",
+            _ours(
+                partial(_publish, publisher, sink, number),
+                "enqueue() and flush(), batch_events=500",
+            ),
+            by_hand(),
+            invite(
+                *(stack, "rust_audit", "Synced", number // 20, folder),
+                targets={"": 10.0},
+            ),
+            invite(stack, "rust_audit", "Unsynced", number, folder),
+            rounds=setting.rounds,
+            measures=(RATE, CPU),
+        )
+
+
+def _ours(run: Callable[[], Run], settings: str) -> Contender:
+    return Contender(name="auditlog", run=run, settings=settings)
 
 
 def _spool(sink: SpoolSink, number: int) -> Run:
@@ -69,7 +83,7 @@ def _spool(sink: SpoolSink, number: int) -> Run:
     with watch():
         for start in range(0, number, SIZE):
             sink.write(records[start : start + SIZE])
-    return Run(watch.seconds, number, sink.size() - before)
+    return watch.run(number, sink.size() - before)
 
 
 def _publish(
@@ -82,23 +96,4 @@ def _publish(
         for event in events:
             publisher.enqueue(event)
         publisher.flush()
-    return Run(watch.seconds, number, sink.size() - before)
-
-
-def _raw(folder: Path, number: int) -> Run:
-    bodies = [record.body for record in make_records(number)]
-    path = folder / "raw"
-    watch = Stopwatch()
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    pack, crc32 = PREFIX.pack, zlib.crc32
-    with watch():
-        for start in range(0, number, SIZE):
-            parts = [
-                pack(len(body), crc32(body)) + body
-                for body in bodies[start : start + SIZE]
-            ]
-            os.write(fd, b"".join(parts))
-            os.fdatasync(fd)
-    os.close(fd)
-    size = sum(len(body) + PREFIX.size for body in bodies)
-    return Run(watch.seconds, number, number * (path.stat().st_size == size))
+    return watch.run(number, sink.size() - before)

@@ -67,6 +67,32 @@ def make_attributes() -> dict[str, Any]:
     }
 
 
+def make_parts() -> dict[str, Any]:
+    """
+    The same event as plain Python, for those who have a shape of their own.
+    """
+    return {
+        "event_type": "Kafka.Topic.Create",
+        "actor": {"id": "alice", "type": "user", "email": "alice@example.com"},
+        "resource": {
+            "type": "topic",
+            "id": "website-orders",
+            "parent": "kafkacluster/production",
+        },
+        "request": {
+            "id": "req-8f14e45f",
+            "source_ip": "192.0.2.17",
+            "user_agent": AGENT,
+        },
+        "correlation_id": "import-2026-11-23",
+        "metadata": {
+            "name": "website-orders",
+            "cluster": "production",
+            "partitions": 3,
+        },
+    }
+
+
 def make_events(number: int) -> list[AuditEvent]:
     """
     As many new events.

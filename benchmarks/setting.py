@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import attrs
+import psycopg
 
 from auditlog.config import ClusterConfig
 from auditlog.testing.services import KafkaServer, PostgresServer
@@ -30,11 +31,18 @@ class Setting:
     Args:
         quick: Whether only to see that the contests work.
 
+        full: Whether to handle up to 10⁷ events, which takes hours.
+
         minutes: How long an application is under load in each contest.
+
+    Attributes:
+        services: The settings of the services that ran.
     """
 
     quick: bool = False
-    minutes: float = 1.0
+    full: bool = False
+    minutes: float = 0.5
+    services: dict[str, str] = attrs.field(factory=dict, init=False)
     _stack: ExitStack = attrs.field(factory=ExitStack)
 
     @property
@@ -42,7 +50,14 @@ class Setting:
         """
         Rounds that count.
         """
-        return 2 if self.quick else 15
+        return 2 if self.quick else 7
+
+    @property
+    def many(self) -> int:
+        """
+        The most events that are handled at once.
+        """
+        return self.events(1_000_000 if self.full else 100_000)
 
     @property
     def seconds(self) -> float:
@@ -63,6 +78,15 @@ class Setting:
         """
         return self._postgres.create_database(f"bench_{uuid4().hex}")
 
+    def settle(self, url: str) -> None:
+        """
+        Let the server do once what it leaves for later: planning a query
+        takes statistics, which its own housekeeping would gather.
+        """
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
     def cluster(self) -> ClusterConfig:
         """
         The Kafka cluster.
@@ -75,12 +99,25 @@ class Setting:
     @functools.cached_property
     def _postgres(self) -> PostgresServer:
         # No work of its own that would fall into a single round.
-        quiet = {"max_wal_size": "16GB", "autovacuum": "off"}
-        return self._stack.enter_context(PostgresServer(config=quiet))
+        quiet = {
+            "max_wal_size": "16GB",
+            "autovacuum": "off",
+            "max_connections": "300",
+        }
+        server = self._stack.enter_context(PostgresServer(config=quiet))
+        with psycopg.connect(server.url) as connection:
+            for name in ("server_version", "fsync", "synchronous_commit"):
+                quiet[name] = _setting(connection, name)
+        self.services["PostgreSQL"] = _line(quiet)
+        return server
 
     @functools.cached_property
     def _kafka(self) -> KafkaServer:
-        return self._stack.enter_context(KafkaServer())
+        server = self._stack.enter_context(KafkaServer())
+        self.services["Apache Kafka"] = (
+            "one broker on this machine, topics with one partition"
+        )
+        return server
 
     def __enter__(self) -> Self:
         return self
@@ -92,3 +129,15 @@ class Setting:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+
+def _setting(connection: psycopg.Connection, name: str) -> str:
+    found = connection.execute(
+        "SELECT current_setting(%s)", (name,)
+    ).fetchone()
+    assert found is not None
+    return str(found[0])
+
+
+def _line(settings: dict[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())

@@ -30,7 +30,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "_ext"]
+# What pages include begins with an underscore.
+exclude_patterns = ["_build", "_ext", "**/_*.md"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 from collections.abc import Sequence
 
+import attrs
 import pytest
 
 from auditlog.errors import (
@@ -184,6 +186,27 @@ def test_frozen_broker_is_told_and_then_used(make_sink, broker, topic):
     assert [first.body, second.body] == first_appearances(
         broker.bootstrap_servers, topic
     )
+
+
+def test_frozen_broker_costs_next_to_no_time(broker, topic):
+    """
+    A request that is overdue keeps no core busy until the sink gives up.
+    """
+    cluster = attrs.evolve(
+        cluster_at(broker.bootstrap_servers),
+        properties="request.timeout.ms=500",
+    )
+    sink = KafkaSink(cluster, topic, delivery_timeout=2.0)
+    sink.write(records(1))
+    broker.pause()
+    began = time.process_time()
+
+    with pytest.raises(SinkError):
+        sink.write(records(100, first=2))
+
+    assert time.process_time() - began < 0.5
+    broker.resume()
+    sink.close()
 
 
 def test_broker_that_dies_does_not_fill_the_log(make_sink, broker, caplog):

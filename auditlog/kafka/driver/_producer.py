@@ -88,6 +88,7 @@ class Producer:
             metrics_enabled=False,
             **{**tuned, "delivery_timeout_ms": int((last + _LATER) * 1000)},
         )
+        _let_rest(self._producer._sender._client)  # noqa: SLF001
 
     def deliver(
         self, messages: Iterable[Message], deadline: float
@@ -271,6 +272,24 @@ def _seldom(sender: Any) -> Iterator[None]:
     finally:
         vars(sender).pop("wakeup", None)
         wakeup()
+
+
+def _let_rest(client: Any) -> None:
+    """
+    Let the producer's thread sleep for a moment where it would not at all.
+
+    Once a request to a frozen broker is overdue, kafka-python asks again and
+    again, without a pause, whether there is something to send: 70,000 times a
+    second, on all of a core and the interpreter. What happens ends the sleep.
+    """
+    poll = client.poll
+
+    def rest(timeout_ms: float | None = None, future: Any = None) -> Any:
+        if timeout_ms is not None:
+            timeout_ms = max(timeout_ms, _NAP * 1000)
+        return poll(timeout_ms=timeout_ms, future=future)
+
+    client.poll = rest
 
 
 def _hash(key: bytes) -> int:
