@@ -62,12 +62,14 @@ def write(cluster, topic, batch):
 
 KILLED = """
 import sys, time
+from auditlog import _progress
 from auditlog.exporters import JSONExporter, _output, _resumed
 from auditlog.kafka import KafkaReader
 from auditlog.postgres import PostgresReader
 from tests.kafka_tools import cluster_at
 
 _output.MEMBER, _resumed.SAVED_EVERY = 50_000, 0.0
+_progress.TOLD_EVERY = 0.0
 
 def told(done, total, unit):
     if done > 1000:
