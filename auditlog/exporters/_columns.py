@@ -11,13 +11,17 @@ import base64
 import datetime as dt
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from auditlog.codec._texts import changes_text, metadata_text, part_text
 from auditlog.errors import DecodingError
 from auditlog.event import JSONArray, JSONObject
+
+
+if TYPE_CHECKING:
+    from auditlog.codec._cells import Cells
 
 
 BASE64 = "base64:"
@@ -150,6 +154,21 @@ EVENT_COLUMNS: dict[str, Column] = {
     "replaced": lambda _, event, __: _number(event.replaced or None),
 }
 """One per field of an event, in the order of ``layout="events"``."""
+
+
+def event_cells(fields: Cells, text: Text) -> list[str]:
+    """
+    What `EVENT_COLUMNS` write, from *fields* that are texts already.
+    """
+    return [
+        time_text(fields.occurred_at),
+        fields.event_id,
+        text(fields.event_type),
+        fields.outcome,
+        *map(text, fields[4:29]),
+        _number(fields.replaced or None),
+    ]
+
 
 JSON_COLUMNS = {
     "actor.on_behalf_of",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from auditlog.codec._cells import cells_of
 from auditlog.errors import DecodingError, ExportError
 
 from ._cells import DELIMITERS, Cells, quoted
@@ -16,6 +17,7 @@ from ._columns import (
     EVENT_COLUMNS,
     LAYOUTS,
     ORIGIN_COLUMNS,
+    event_cells,
     metadata_column,
 )
 from ._rendering import Rendering
@@ -200,6 +202,12 @@ class _Table(Rendering):
             *map(metadata_column, metadata_keys),
         ]
         self._needs_event = bool(metadata_keys or {*fields} & {*EVENT_COLUMNS})
+        # Where the cells of a row stand among those of an event's fields.
+        self._places = (
+            None
+            if metadata_keys or not {*fields} <= {*EVENT_COLUMNS}
+            else [[*EVENT_COLUMNS].index(name) for name in fields]
+        )
         self._needs_origin = bool({*fields} & {*ORIGIN_COLUMNS})
         self._text = cells.__getitem__
         self._delimiter = cells.delimiter
@@ -240,8 +248,22 @@ class _Table(Rendering):
                 "partition and offset; use layout='events' or a KafkaReader"
             )
 
-        event = record.event if self._needs_event else None
-        text = self._text
-        cells = [column(record, event, text) for column in self._columns]
+        cells = self._fields_of(record)
+        if cells is None:
+            event = record.event if self._needs_event else None
+            text = self._text
+            cells = [column(record, event, text) for column in self._columns]
         # One null alone would make a blank line, which many tools leave out.
         return (self._delimiter.join(cells) or '""') + "\r\n"
+
+    def _fields_of(self, record: Record) -> list[str] | None:
+        """
+        The cells, if they can be told without building the event.
+        """
+        if self._places is None or record.is_decoded:
+            return None
+        fields = cells_of(record.body)
+        if fields is None:
+            return None
+        cells = event_cells(fields, self._text)
+        return [cells[place] for place in self._places]

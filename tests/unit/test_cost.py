@@ -125,7 +125,7 @@ WORKS = {
     "row of PostgreSQL": (to_row, 95, 3),
     "message of Kafka": (to_message, 230, 11),
     "JSON Lines": (partial(export, JSONExporter()), 30, 2),
-    "CSV": (partial(export, CSVExporter()), 4030, 120),
+    "CSV": (partial(export, CSVExporter()), 960, 28),
     "OCSF": (partial(export, JSONExporter(profile="ocsf")), 5470, 116),
     "CEF": (partial(export, LinesExporter(profile="cef")), 8910, 462),
 }
