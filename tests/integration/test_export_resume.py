@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from auditlog import _progress
 from auditlog.abc import EventQuery
 from auditlog.config import TopicConfig
 from auditlog.errors import ExportError, ReadError
@@ -32,6 +33,7 @@ COUNT = 3000
 def _often(monkeypatch):
     monkeypatch.setattr(_output, "MEMBER", 50_000)
     monkeypatch.setattr(_resumed, "SAVED_EVERY", 0.0)
+    monkeypatch.setattr(_progress, "TOLD_EVERY", 0.0)
 
 
 def records(count=COUNT):
