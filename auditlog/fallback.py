@@ -163,7 +163,12 @@ class Fallback:
         # A disk that hangs must not hold up a sink that works.
         if self._second_lane.is_busy:
             raise SinkTimeoutError("the call before has not ended")
-        self._second_lane.begin(self._look).wait(self._after)
+        self._second_lane.begin(self._open).wait(self._after)
+        # Only now: what an answer that comes late says is true no more.
+        self._look()
+
+    def _open(self) -> None:
+        self.journal.size()
 
     def _holds(self) -> bool:
         """
@@ -204,13 +209,13 @@ class Fallback:
     def _keep(self, records: Sequence[Record]) -> None:
         self._check()
         self.place = type(self.journal).__name__
+        self._clear = False  # whatever becomes of it
         try:
             self.journal.write(records)
         except PartialWriteError as exc:
             self._kept |= bool(exc.stored)
             raise
         self._kept = True
-        self._clear = False
         self._look()
         self.relay.wake()
 

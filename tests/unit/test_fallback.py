@@ -18,6 +18,7 @@ import pytest
 from auditlog.errors import (
     ConfigError,
     EventRefusedError,
+    PartialWriteError,
     SinkSetupError,
     SinkTimeoutError,
     SinkUnavailableError,
@@ -347,6 +348,66 @@ class TestTrouble:
         assert ["FaultySink"] * 20 == [receipt.sink for receipt in receipts]
         assert [*range(20)] == numbers(stored)
         assert took < 20 * 0.3
+
+    def test_part_that_was_kept_comes_first(
+        self, make_publisher, sink, stored, tmp_path
+    ):
+        """
+        What the journal took of a batch before it was full is not overtaken.
+        """
+
+        class Full(SpoolSink):
+            def write(self, records):
+                first, *others = records
+                super().write([first])
+                if others:
+                    stored = [first.event_id]
+                    raise PartialWriteError(stored, {})
+
+        spool = Full(tmp_path / "part")
+        publisher = make_publisher(fallback=spool)
+        publisher.publish(make_event(0))
+        sink.refuse(away)
+        receipts = [publisher.enqueue(make_event(n)) for n in (1, 2)]
+        receipts[0].result(10)
+        sink.refuse(lambda r: away(r) if r.event.resource.id == "1" else None)
+        receipts[1].result(10)
+        come_back(sink, publisher)
+
+        assert [0, 1, 2] == numbers(stored)
+
+    def test_answer_that_comes_late_changes_nothing(
+        self, make_publisher, sink, stored, tmp_path
+    ):
+        """
+        What a disk that hung tells of the time before is not believed.
+        """
+        answers, asked = threading.Event(), threading.Event()
+
+        class Late(SpoolSink):
+            def size(self, *, timeout=None):
+                found = super().size(timeout=timeout)
+                if (
+                    threading.current_thread().name
+                    == "auditlog-lane-p-fallback"
+                ):
+                    asked.set()
+                    answers.wait(60)
+                return found
+
+        spool = Late(tmp_path / "late")
+        publisher = make_publisher(fallback=spool, name="p")
+        sink.refuse(away)
+        first = publisher.publish(make_event(0))
+        assert asked.is_set()
+        answers.set()
+        wait_until(lambda: not publisher._fallback._second_lane.is_busy)
+        sink.refuse(lambda r: away(r) if r.event.resource.id == "0" else None)
+        second = publisher.publish(make_event(1))
+        come_back(sink, publisher)
+
+        assert ["Late", "Late"] == [first.sink, second.sink]
+        assert [0, 1] == numbers(stored)
 
     def test_stats_count_what_is_kept(self, make_publisher, sink):
         """
