@@ -83,53 +83,7 @@ class FileExporter:
         overwrite: bool = True,
     ) -> ExportReport:
         """
-        Write *events* to *target* in flat memory and report what was written.
-
-        A path appears whole or not at all: the bytes go to a hidden file
-        beside it, are synced to disk, and take the name at the end. On any
-        exception, a ``KeyboardInterrupt`` too, the hidden file is removed and
-        a file that was there before is as it was. Only a killed process
-        leaves its hidden file, ``.<name>.<process id>.<random>.tmp``.
-
-        Args:
-            events:
-                A reader, what its ``read()`` returns, or any iterable of
-                records and events. A reader is read anew by each call, and
-                what it passed over is in the report.
-
-            target:
-                A path, a URL such as ``s3://bucket/audit.jsonl.gz`` (needs
-                the extra ``remote``), ``"-"`` for standard output, or a
-                binary file object, which is left open. An object of a store
-                appears when it is complete, as far as the store can. A pipe,
-                a device and a file object get the bytes as they come, so
-                after an error they hold a part.
-
-            progress:
-                None shows on a terminal or in a notebook how far it has
-                come, if it takes longer than a second; True shows it
-                wherever standard error leads, False never. A function is
-                called with what is done, the total or None, and the unit;
-                see `auditlog.exporters.Progress`.
-
-            errors:
-                What becomes of records that aren't audit events:
-                ``"report"`` counts them in the report, ``"raise"`` ends the
-                export.
-
-            overwrite: Whether a file that exists may be replaced.
-
-        Returns:
-            What was written and what was passed over. When the reader of
-            standard output goes away, as ``head`` does, the export ends
-            without an error and a warning in the report says so.
-
-        Raises:
-            ExportError:
-                If *target* can't be written, or what was given aren't events,
-                or with ``errors="raise"`` at the first record that isn't one.
-
-            ReadError: If the reader fails.
+        Write *events* to one file; see `RowExporter.export()`.
         """
         started = time.monotonic()
         tally = Tally(errors)
