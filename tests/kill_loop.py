@@ -19,6 +19,9 @@ from auditlog.exporters import (
     CSVExporter,
     JSONExporter,
     JSONLinesReader,
+    ParquetExporter,
+    ParquetReader,
+    _groups,
     _kept,
     _output,
     _resumed,
@@ -37,6 +40,14 @@ VARIANTS = {
     "parts.json.gz": JSONExporter(framing="array", max_file_bytes=2_000),
     "array.json": JSONExporter(framing="array"),
     "table.csv": CSVExporter(max_file_bytes=9_000),
+    "parts.parquet": ParquetExporter(row_group_rows=60, max_file_bytes=22_000),
+}
+FOLLOWING = {
+    "f.jsonl.gz": (JSONExporter(max_file_bytes=20_000), JSONLinesReader),
+    "f.parquet": (
+        ParquetExporter(row_group_rows=15, max_file_bytes=12_000),
+        ParquetReader,
+    ),
 }
 CALLS = [(os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "open")]
 
@@ -157,15 +168,15 @@ def countdown(calls):
         setattr(owner, name, dying(getattr(owner, name)))
 
 
-def before_each_call(folder, source):
+def before_each_call(folder, source, name):
     """
     Kill before each call that changes something, and go on once; how many
     there are.
     """
-    name = "parts.json.gz"
     exporter = VARIANTS[name]
-    before = expected_files(folder / "expected", name, exporter, source)
-    target = folder / "each" / name
+    expected = folder / f"{name}-expected"
+    before = expected_files(expected, name, exporter, source)
+    target = folder / f"{name}-each" / name
     target.parent.mkdir()
 
     def export():
@@ -181,14 +192,15 @@ def before_each_call(folder, source):
     return calls
 
 
-def followed(folder, dice, wanted):
+def followed(folder, dice, wanted, name):
     """
     Kill runs that follow a file that grows; each line is in one file.
     """
-    source, target = folder / "growing.jsonl", folder / "out" / "f.jsonl.gz"
+    exporter, reader = FOLLOWING[name]
+    source, target = folder / f"{name}.grows", folder / f"{name}-out" / name
     target.parent.mkdir()
-    source.touch()
-    exporter = JSONExporter(max_file_bytes=20_000)
+    # Longer than what tells it from another one.
+    source.write_bytes(b"".join(lines(20)))
     kills = calls = 0
 
     def export():
@@ -206,7 +218,7 @@ def followed(folder, dice, wanted):
     files = [
         path for path in sorted(target.parent.iterdir()) if path.stem[0] != "."
     ]
-    read = [r.body + b"\n" for path in files for r in JSONLinesReader(path)]
+    read = [r.body + b"\n" for path in files for r in reader(path)]
     assert source.read_bytes() == b"".join(read)
     numbers = [int(path.name[2:10]) for path in files]
     assert numbers == [*range(1, len(files) + 1)], numbers
@@ -239,6 +251,18 @@ def keeps_what_was_not_noted():
     _kept.KeptFiles.go_on = go_on
 
 
+def forgets_row_groups():
+    """
+    Go on as if the hidden file had no row groups yet.
+    """
+    go_on = _groups.GroupOutput.go_on
+
+    def forgetful(self, parts, part, _):
+        go_on(self, parts, part, ())
+
+    _groups.GroupOutput.go_on = forgetful
+
+
 def moves_on_before_names():
     """
     Note where the next run begins before this one's files are there.
@@ -262,9 +286,11 @@ def main(folder, seed, broken=None):
     folder, dice = Path(folder), random.Random(seed)
     source = folder / "source.jsonl"
     source.write_bytes(b"".join(lines(500)))
+    for name, kills in (("f.jsonl.gz", 30), ("f.parquet", 10)):
+        print("followed", *followed(folder, dice, kills, name))
     print("random", *at_random(folder, source, dice, 40))
-    print("calls", before_each_call(folder, source))
-    print("followed", *followed(folder, dice, 30))
+    for name in ("parts.json.gz", "parts.parquet"):
+        print("calls", before_each_call(folder, source, name))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def export(reader: Reader, query: EventQuery, how: Writing) -> ExportReport:
             "to replace it"
         )
     name = format_of(how.target, how.format)
-    refuse_misplaced(name, [*how.table, *how.common, *how.going_on])
+    refuse_misplaced(name, how.table)
     exporter: Any = exporter_for(name, how.table, how.common)
     target: Any = how.target
     if target == "-":

@@ -75,7 +75,7 @@ def exporter_for(
     if name == "csv":
         return exporters.CSVExporter(**table, **common)
     if name == "parquet":
-        return exporters.ParquetExporter(**table)
+        return exporters.ParquetExporter(**table, **common)
     if name in _LINES:
         return exporters.LinesExporter(profile=name, **common)
     if name in PROFILES:
@@ -87,7 +87,7 @@ def exporter_for(
 
 def refuse_misplaced(name: str, settings: Iterable[str]) -> None:
     """
-    Refuse *settings* that files of that format don't have.
+    Refuse *settings* of a table that files of that format don't have.
 
     Raises:
         ConfigError: If there are any.
@@ -99,7 +99,6 @@ def refuse_misplaced(name: str, settings: Iterable[str]) -> None:
 
 
 _OF_CSV = {"csv"}
-_ALL_BUT_PARQUET = {*FORMATS} - {"parquet"}
 
 _TAKEN_BY = {
     "layout": {"csv", "parquet"},
@@ -108,7 +107,4 @@ _TAKEN_BY = {
     "delimiter": _OF_CSV,
     "headers": _OF_CSV,
     "guard": _OF_CSV,
-    "max_file_bytes": _ALL_BUT_PARQUET,
-    "resume": _ALL_BUT_PARQUET,
-    "follow": _ALL_BUT_PARQUET,
 }

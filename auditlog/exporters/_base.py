@@ -4,18 +4,15 @@ What all exporters to files have in common: batches, counting, targets.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 
 from abc import abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sized
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from auditlog._progress import watched
 from auditlog.errors import ConfigError, ExportError
 
 from ._compression import (
@@ -26,17 +23,13 @@ from ._compression import (
     encoder_of,
 )
 from ._names import is_path, name_of
-from ._output import Part
 from ._report import ExportReport
 from ._tally import Tally
-from ._target import StdoutClosedError, stored
 
 
 if TYPE_CHECKING:
-    from os import PathLike
-    from typing import BinaryIO
+    from collections.abc import Generator, Iterable, Iterator
 
-    from auditlog._progress import Progress
     from auditlog.abc import Record
     from auditlog.event import AuditEvent
 
@@ -51,7 +44,7 @@ logger = logging.getLogger("auditlog.exporters")
 @attrs.frozen(kw_only=True)
 class FileExporter:
     """
-    Renders events as bytes; what all exporters to files have in common.
+    Renders events as bytes; see `RowExporter`, which writes them to files.
 
     Holds settings only, so one object may be used again, and by several
     threads.
@@ -71,43 +64,6 @@ class FileExporter:
         """
         if mistakes := list(self._mistakes()):
             raise ConfigError(mistakes)
-
-    def export(
-        self,
-        events: Iterable[Record | AuditEvent],
-        target: str | PathLike[str] | BinaryIO,
-        /,
-        *,
-        progress: bool | Progress | None = None,
-        errors: Literal["report", "raise"] = "report",
-        overwrite: bool = True,
-    ) -> ExportReport:
-        """
-        Write *events* to one file; see `RowExporter.export()`.
-        """
-        started = time.monotonic()
-        tally = Tally(errors)
-        chunks = self._rendered(events, tally, self._encoder(target))
-        total = len(events) if isinstance(events, Sized) else None
-
-        with contextlib.closing(chunks), watched(progress, total) as told:
-            try:
-                with stored(target, overwrite=overwrite) as store:
-                    part = Part(store, store.begin(None), None)
-                    for chunk in chunks:
-                        part.write(chunk)
-                        told(tally.rows)
-                    part.ended()
-            except StdoutClosedError:
-                tally.warnings.append("standard output was closed early")
-
-        return report_of(
-            name_of(target),
-            tally,
-            part.bytes,
-            part.sha256.hexdigest(),
-            started=started,
-        )
 
     def iter_bytes(
         self, events: Iterable[Record | AuditEvent], /

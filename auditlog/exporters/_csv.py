@@ -21,7 +21,7 @@ from ._columns import (
     metadata_column,
 )
 from ._rendering import Rendering
-from ._rows import RowExporter
+from ._text import TextExporter
 
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _names(value: str | Iterable[str]) -> tuple[str, ...]:
 
 
 @attrs.frozen(kw_only=True)
-class CSVExporter(RowExporter):
+class CSVExporter(TextExporter):
     r"""
     Writes events as CSV (RFC 4180: CRLF, quotes doubled, a header line).
 

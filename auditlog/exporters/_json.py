@@ -13,7 +13,7 @@ from auditlog.profiles._cloudevents import on_one_line
 
 from ._profiles import cut_by, mistakes_of, profile_of, rendered
 from ._rendering import Lines, Rendering
-from ._rows import RowExporter
+from ._text import TextExporter
 
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class JSONExporter(RowExporter):
+class JSONExporter(TextExporter):
     """
     Writes events as JSON: the stored bytes of each, never decoded, or what
     a SIEM makes of them.

@@ -10,7 +10,7 @@ import attrs
 
 from ._profiles import cut_by, mistakes_of, profile_of, rendered
 from ._rendering import Lines
-from ._rows import RowExporter
+from ._text import TextExporter
 
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
-class LinesExporter(RowExporter):
+class LinesExporter(TextExporter):
     """
     Writes events as CEF or LEEF, one a line.
 

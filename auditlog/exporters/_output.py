@@ -1,23 +1,28 @@
 """
-Writes rows to one file or to several, counted, hashed and compressed.
+Writes events to one file or to several, counted, hashed and compressed.
 """
 
 from __future__ import annotations
 
 import hashlib
 
+from abc import ABC, abstractmethod
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ._report import ExportedPart
+from ._tally import BATCH
 
 
 if TYPE_CHECKING:
     from hashlib import _Hash as HASH
 
+    from auditlog.abc import Record
+
     from ._compression import Encoder
     from ._local import Write
     from ._rendering import Rendering
+    from ._tally import Tally
     from ._target import Store
 
 
@@ -29,43 +34,23 @@ MEMBER = 8 * 1024 * 1024
 _NOTHING = hashlib.sha256().hexdigest()
 
 
-class Output:
+class Output(ABC):
     """
-    Where rows go.
+    Where events go.
 
     Args:
-        rendering: What makes bytes of rows.
-
-        encoder: What compresses them.
-
         store: Where files come into being.
-
-        max_bytes: Longest that a file may be; None for one file of any size.
 
         number: The number of the first file, if they are numbered.
     """
 
-    def __init__(
-        self,
-        rendering: Rendering,
-        encoder: Encoder,
-        store: Store,
-        *,
-        max_bytes: int | None = None,
-        number: int | None = None,
-    ) -> None:
-        self.rendering = rendering
-        self._encoder = encoder
+    def __init__(self, store: Store, *, number: int | None = None) -> None:
         self._store = store
-        self._max_bytes = max_bytes
         self.number = number
         self.parts: list[ExportedPart] = []
         self.part: Part | None = None
         # Of all parts one after another; else that of the one is enough.
         self.whole = None if number is None else hashlib.sha256()
-        self._member = 0
-        self._pending = 0
-        self._settled = 0
 
     @property
     def size(self) -> int:
@@ -98,18 +83,122 @@ class Output:
             self.part = Part(self._store, opened, self.whole)
         return self.part
 
-    def go_on(self, parts: list[ExportedPart], part: Part | None) -> None:
+    def go_on(
+        self,
+        parts: list[ExportedPart],
+        part: Part | None,
+        inner: tuple[str, ...],  # noqa: ARG002
+    ) -> None:
         """
-        Write behind *parts*, in *part* if one is open.
+        Write behind *parts*, in *part* if one is open, with its *inner*.
         """
         self.parts = parts
         self.part = part
+
+    @property
+    def inner(self) -> tuple[str, ...]:
+        """
+        What has to be known of the open file beside its bytes.
+        """
+        return ()
+
+    def room(self) -> int:
+        """
+        How many events are to be added next, at most.
+        """
+        return BATCH
+
+    @abstractmethod
+    def add(self, records: list[Record], tally: Tally) -> None:
+        """
+        Take in those *records* that can be read; all are counted.
+        """
+
+    @property
+    @abstractmethod
+    def is_due(self) -> bool:
+        """
+        Whether this is a place to cut, at which one can go on later.
+        """
+
+    @abstractmethod
+    def cut(self) -> None:
+        """
+        Hand all that was added to the store.
+        """
+
+    def close(self) -> None:
+        """
+        Complete the last file, if one is open.
+        """
+        if self.part is not None:
+            self._end_part()
+
+    @abstractmethod
+    def _end(self, part: Part) -> None:
+        """
+        Write what *part* ends with.
+        """
+
+    def _end_part(self) -> None:
+        part = self.open()
+        self._end(part)
+        self.parts.append(part.ended())
+        self.part = None
+        if self.number is not None:
+            self.number += 1
+
+
+class RowOutput(Output):
+    """
+    Where rows go.
+
+    Args:
+        rendering: What makes bytes of rows.
+
+        encoder: What compresses them.
+
+        store: Where files come into being.
+
+        max_bytes: Longest that a file may be; None for one file of any size.
+
+        number: The number of the first file, if they are numbered.
+    """
+
+    def __init__(
+        self,
+        rendering: Rendering,
+        encoder: Encoder,
+        store: Store,
+        *,
+        max_bytes: int | None = None,
+        number: int | None = None,
+    ) -> None:
+        super().__init__(store, number=number)
+        self._rendering = rendering
+        self._encoder = encoder
+        self._max_bytes = max_bytes
+        self._member = 0
+        self._pending = 0
+        self._settled = 0
+
+    def go_on(
+        self,
+        parts: list[ExportedPart],
+        part: Part | None,
+        inner: tuple[str, ...],
+    ) -> None:
+        """
+        See `Output.go_on()`.
+        """
+        super().go_on(parts, part, inner)
         self._settled = part.bytes if part else 0
 
-    def write(self, rows: list[Any]) -> None:
+    def add(self, records: list[Record], tally: Tally) -> None:
         """
-        Write *rows*, which are in the file, or files, as soon as it is cut.
+        Write *records*, which are in a file as soon as it is cut.
         """
+        rows = self._rendering.rows(records, tally)
         while rows:
             count = self._fitting(rows) if self._max_bytes else len(rows)
             if count:
@@ -135,18 +224,11 @@ class Output:
             self._settle(self._encoder.end())
             self._member = 0
 
-    def close(self) -> None:
-        """
-        Complete the last file, if one is open.
-        """
-        if self.part is not None:
-            self._end_part()
-
     def _put(self, rows: list[Any]) -> None:
         part = self.open()
-        data = self.rendering.joined(rows, first=not part.rows)
+        data = self._rendering.joined(rows, first=not part.rows)
         if not part.rows:
-            data = self.rendering.head + data
+            data = self._rendering.head + data
         part.rows += len(rows)
         self._add(data)
 
@@ -164,21 +246,16 @@ class Output:
         self._settled = self.part.bytes
         self._pending = 0
 
-    def _end_part(self) -> None:
-        part = self.open()
-        tail = self.rendering.foot(empty=not part.rows)
+    def _end(self, part: Part) -> None:
+        tail = self._rendering.foot(empty=not part.rows)
         if not part.rows:
-            tail = self.rendering.head + tail
+            tail = self._rendering.head + tail
         if tail:
             self._add(tail)
         if self._member or not part.bytes:
             self._settle(self._encoder.end())
         self._member = 0
         self._settled = 0
-        self.parts.append(part.ended())
-        self.part = None
-        if self.number is not None:
-            self.number += 1
 
     def _fitting(self, rows: list[Any]) -> int:
         """
@@ -186,9 +263,9 @@ class Output:
         """
         assert self._max_bytes is not None
         empty = self.part is None or not self.part.rows
-        joined = self.rendering.joined
-        around = len(self.rendering.foot(empty=False))
-        around += len(self.rendering.head) if empty else 0
+        joined = self._rendering.joined
+        around = len(self._rendering.foot(empty=False))
+        around += len(self._rendering.head) if empty else 0
         room = self._max_bytes - self._settled
         most = self._encoder.most
         taken = self._pending + around

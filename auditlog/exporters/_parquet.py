@@ -4,30 +4,21 @@ Events as Parquet, written row group by row group.
 
 from __future__ import annotations
 
-import contextlib
-
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from auditlog._tabular import (
-    LAYOUTS,
-    can_read,
-    chunks,
-    needs_events,
-    pyarrow,
-    record_batch,
-    schema,
-)
+from auditlog._tabular import LAYOUTS, pyarrow
 from auditlog.errors import ConfigError, ExportError
 
-from ._base import FileExporter
+from ._groups import GroupOutput, TableForm
 from ._names import name_of
+from ._rows import RowExporter
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from os import PathLike
     from typing import BinaryIO
 
@@ -37,12 +28,8 @@ if TYPE_CHECKING:
 
     from ._compression import Encoder
     from ._report import ExportReport
-    from ._tally import Exportable, Tally
+    from ._target import Store
 
-
-# A row group waits in memory; events of usual size stay far below this.
-GROUP_BYTES = 64 * 1024 * 1024
-BATCH_ROWS = 5_000
 
 _LEVELS = range(1, 23)
 _OUTSIDE = {".gz", ".zst", ".zstd", ".bz2", ".xz", ".lz4", ".br", ".zip"}
@@ -76,7 +63,16 @@ class ParquetExporter:
 
         row_group_rows:
             How many rows a row group has. A row group is held in memory
-            until it is written; one of 64 MiB is written in any case.
+            until it is written; one whose events have 64 MiB is written in
+            any case.
+
+        max_file_bytes:
+            Longest that a file may be; then there are several, cut between
+            two events, each whole in itself: ``audit-00001.parquet`` and so
+            on. A row group that doesn't fit into what is left begins the
+            next file, and is halved until it fits into one. An event that
+            needs more has a file of its own; what stands around it takes
+            some 8,000 bytes.
 
     Raises:
         ConfigError: If a setting is none of those named.
@@ -91,6 +87,7 @@ class ParquetExporter:
     compression: Literal["zstd", "snappy"] | None = "zstd"
     compression_level: int | None = None
     row_group_rows: int = 50_000
+    max_file_bytes: int | None = None
 
     def __attrs_post_init__(self) -> None:
         """
@@ -109,12 +106,16 @@ class ParquetExporter:
         progress: bool | Progress | None = None,
         errors: Literal["report", "raise"] = "report",
         overwrite: bool = True,
+        resume: bool = False,
+        follow: bool = False,
     ) -> ExportReport:
         """
         Write *events* to *target* in flat memory and report what was written.
 
         A path appears whole or not at all, as by `JSONExporter.export()`,
-        where all arguments are described.
+        where all arguments are described. With *resume* and *follow* it goes
+        on behind the last row group that was noted; the file is then the
+        same, byte for byte, as long as pyarrow is.
 
         Returns:
             What was written and what was passed over.
@@ -133,6 +134,8 @@ class ParquetExporter:
             progress=progress,
             errors=errors,
             overwrite=overwrite,
+            resume=resume,
+            follow=follow,
         )
 
     def iter_bytes(
@@ -159,7 +162,7 @@ class ParquetExporter:
             if value not in allowed:
                 choice = ", ".join(map(repr, allowed))
                 yield f"{name!r} must be one of {choice} (got {value!r})"
-        level, rows = self.compression_level, self.row_group_rows
+        level = self.compression_level
         if level is not None and (
             self.compression != "zstd" or level not in _LEVELS
         ):
@@ -167,12 +170,16 @@ class ParquetExporter:
                 "'compression_level' must be from 1 to 22, and goes with "
                 f"'zstd' only (got {level!r})"
             )
-        if rows < 1:
-            yield f"'row_group_rows' must be at least 1 (got {rows!r})"
+        for name in ("row_group_rows", "max_file_bytes"):
+            least = getattr(self, name)
+            if least is not None and least < 1:
+                yield f"{name!r} must be at least 1 (got {least!r})"
 
     def _file(self) -> _File:
         # The file itself is never compressed: its columns are.
-        return _File(settings=self, compression=None)
+        return _File(
+            settings=self, compression=None, max_file_bytes=self.max_file_bytes
+        )
 
     def _names(self) -> tuple[str, ...]:
         names = LAYOUTS[self.layout]
@@ -196,113 +203,36 @@ def _refuse_suffix(target: object) -> None:
 
 
 @attrs.frozen(kw_only=True)
-class _File(FileExporter):
+class _File(RowExporter):
     """
-    The bytes of a Parquet file, for what all exporters have in common.
+    Files of row groups, for what all exporters have in common.
     """
 
     settings: ParquetExporter
 
-    def _rendered(
+    @property
+    def asked(self) -> ParquetExporter:
+        """
+        What was asked for, by the names that a user knows.
+        """
+        return self.settings
+
+    def _output(
         self,
-        events: Exportable,
-        tally: Tally,
-        encoder: Encoder,  # noqa: ARG002
-    ) -> Generator[bytes]:
-        with contextlib.closing(tally.batches(events)) as batches:
-            yield from self._chunks(batches, tally)
-
-    def _chunks(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Generator[bytes]:
-        drain = _Drain()
-        with contextlib.closing(self._writer(drain)) as writer:
-            for group in self._groups(batches, tally):
-                writer.write_table(group)
-                yield drain.take()
-        yield drain.take()
-
-    def _writer(self, drain: _Drain) -> Any:
-        from pyarrow import parquet  # noqa: PLC0415
-
+        encoder: Encoder,  # noqa: ARG002 - columns are compressed, not files
+        store: Store,
+        number: int | None,
+    ) -> GroupOutput:
         settings = self.settings
-        return parquet.ParquetWriter(
-            drain,
-            schema(settings._names()),  # noqa: SLF001
-            compression=settings.compression or "none",
-            compression_level=settings._level(),  # noqa: SLF001
+        table = TableForm(
+            settings._names(),  # noqa: SLF001
+            settings.compression,
+            settings._level(),  # noqa: SLF001
         )
-
-    def _groups(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Iterator[Any]:
-        pa = pyarrow("ParquetExporter")
-        most = self.settings.row_group_rows
-        group: list[Any] = []
-        for batch in self._batches(batches, tally):
-            group.append(batch)
-            rows = sum(each.num_rows for each in group)
-            size = sum(each.nbytes for each in group)
-            if rows >= most or size >= GROUP_BYTES:
-                table = pa.Table.from_batches(group)
-                yield _one_dictionary(table.slice(0, most))
-                group = table.slice(most).to_batches()
-        if group:
-            yield _one_dictionary(pa.Table.from_batches(group))
-
-    def _batches(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Iterator[Any]:
-        names = self.settings._names()  # noqa: SLF001
-        records = (record for batch in batches for record in batch)
-        if needs_events(names):
-            skip = tally.skip_record
-            records = (record for record in records if can_read(record, skip))
-        rows = min(BATCH_ROWS, self.settings.row_group_rows)
-        for chunk in chunks(records, rows):
-            yield record_batch(chunk, names)
-            tally.count(chunk)
-
-
-def _one_dictionary(table: Any) -> Any:
-    # Whatever the batches were: equal rows give equal bytes.
-    return table.unify_dictionaries()
-
-
-class _Drain:
-    """
-    What a Parquet writer writes to, emptied after each row group.
-    """
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def write(self, data: bytes) -> int:
-        """
-        Keep *data* until it is taken.
-        """
-        self._parts.append(bytes(data))
-        self._size += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        """
-        How much was ever written; a writer notes where its columns are.
-        """
-        return self._size
-
-    def flush(self) -> None:
-        """
-        Do nothing: what is kept is as good as written.
-        """
-
-    def take(self) -> bytes:
-        """
-        What was written since the last call.
-        """
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data
+        return GroupOutput(
+            table,
+            store,
+            rows=settings.row_group_rows,
+            max_bytes=self.max_file_bytes,
+            number=number,
+        )

@@ -25,7 +25,7 @@ from . import _sidecar
 from ._kept import KeptFiles, alone
 from ._local import found_at
 from ._names import FOLLOW_DIGITS, PART_DIGITS, is_path, name_of
-from ._output import Output, Part
+from ._output import Part
 from ._settings import differences, settings_of
 from ._sidecar import State
 from ._target import local_path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from auditlog.abc import EventQuery, ResumableScan
 
+    from ._output import Output
     from ._report import ExportedPart
     from ._rows import RowExporter
     from ._tally import Tally
@@ -87,7 +88,7 @@ class ResumedExport:
         self._target = target
         self._path = _path(target, is_numbered=self._is_numbered)
         self._settings = settings_of(
-            {"exporter": exporter, "query": self._query, **options}
+            {"exporter": exporter.asked, "query": self._query, **options}
         )
         kind = "follow" if follows else "resume"
         name = f".{self._path.name}.{kind}.json"
@@ -166,12 +167,9 @@ class ResumedExport:
         number = 1 if self._is_numbered else None
         if before is not None:
             number = before.number
-        output = Output(
-            self._exporter._rendering(),  # noqa: SLF001
-            self._exporter._encoder(self._target),  # noqa: SLF001
-            self._files,
-            max_bytes=self._exporter.max_file_bytes,
-            number=number,
+        encoder = self._exporter._encoder(self._target)  # noqa: SLF001
+        output = self._exporter._output(  # noqa: SLF001
+            encoder, self._files, number
         )
         if before is not None and before.status == "running":
             self._go_on(output, before)
@@ -187,7 +185,7 @@ class ResumedExport:
         if before.part is not None:
             sha256 = self._files.verified(before.part, *whole)
             last = self._reopened(before.part, sha256, output)
-        output.go_on(list(before.parts), last)
+        output.go_on(list(before.parts), last, before.inner)
         _sidecar.restore_tally(self._tally, before.tally)
 
     def _reopened(
@@ -205,10 +203,11 @@ class ResumedExport:
         output: Output,
         told: Callable[[int], None],
     ) -> None:
-        rendering, tally = output.rendering, self._tally
-        with contextlib.closing(tally.batches(scan.items)) as batches:
+        tally = self._tally
+        found = tally.batches(scan.items, output.room)
+        with contextlib.closing(found) as batches:
             for records in batches:
-                output.write(rendering.rows(records, tally))
+                output.add(records, tally)
                 if output.is_due:
                     output.cut()
                     self._note(scan, output)
@@ -219,7 +218,7 @@ class ResumedExport:
 
     def _note(self, scan: ResumableScan, output: Output) -> None:
         """
-        Remember how it stands where a member of the file ends.
+        Remember how it stands where the file may be cut.
         """
         self._unsaved = State(
             status="running",
@@ -229,6 +228,7 @@ class ResumedExport:
             tally=_sidecar.tally_note(self._tally),
             parts=tuple(output.parts),
             part=output.part.so_far() if output.part else None,
+            inner=output.inner,
             number=output.number,
         )
 

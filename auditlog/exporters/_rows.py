@@ -1,5 +1,5 @@
 """
-Exports of rows: one file or several, whole at once.
+Exports of events: one file or several, whole at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 
 from abc import abstractmethod
 from collections.abc import Sized
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -18,7 +18,6 @@ from auditlog.errors import ExportError
 
 from ._base import FileExporter, report_of
 from ._names import name_of
-from ._output import Output
 from ._resumed import ResumedExport
 from ._tally import Tally
 from ._target import StdoutClosedError, stored
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from ._compression import Encoder
     from ._local import Write
-    from ._rendering import Rendering
+    from ._output import Output
     from ._report import ExportReport
     from ._tally import Exportable
     from ._target import Store
@@ -44,13 +43,20 @@ if TYPE_CHECKING:
 @attrs.frozen(kw_only=True)
 class RowExporter(FileExporter):
     """
-    Renders each event as a row; what CSV and JSON have in common.
+    Writes each event into a row; what all exporters have in common.
 
     Attributes:
         max_file_bytes: Longest that a file may be.
     """
 
     max_file_bytes: int | None = None
+
+    @property
+    def asked(self) -> Any:
+        """
+        Whose settings have to be the same for who goes on.
+        """
+        return self
 
     def export(
         self,
@@ -145,7 +151,7 @@ class RowExporter(FileExporter):
             )
             with watched(progress, None) as told:
                 ended = export.run(told)
-            tally.warnings += self._rendering().warnings(tally)
+            tally.warnings += self._warnings(tally)
             return report_of(
                 name_of(target),
                 tally,
@@ -163,7 +169,7 @@ class RowExporter(FileExporter):
                 with stored(
                     target, overwrite=overwrite, numbered=parted
                 ) as store:
-                    output = self._output(encoder, store)
+                    output = self._output(encoder, store, self._first)
                     self._write(events, tally, output, told)
             except StdoutClosedError:
                 tally.warnings.append("standard output was closed early")
@@ -186,19 +192,22 @@ class RowExporter(FileExporter):
             )
 
     @abstractmethod
-    def _rendering(self) -> Rendering:
+    def _output(
+        self, encoder: Encoder, store: Store, number: int | None
+    ) -> Output:
         """
-        What makes rows.
+        What writes events to *store*, in files from that *number* on.
         """
 
-    def _output(self, encoder: Encoder, store: Store) -> Output:
-        return Output(
-            self._rendering(),
-            encoder,
-            store,
-            max_bytes=self.max_file_bytes,
-            number=None if self.max_file_bytes is None else 1,
-        )
+    def _warnings(self, tally: Tally) -> Iterator[str]:  # noqa: ARG002
+        """
+        What a person should know about the rows.
+        """
+        yield from ()
+
+    @property
+    def _first(self) -> int | None:
+        return None if self.max_file_bytes is None else 1
 
     def _write(
         self,
@@ -217,15 +226,15 @@ class RowExporter(FileExporter):
         Write batch by batch.
         """
         output.open()
-        rendering = output.rendering
-        with contextlib.closing(tally.batches(events)) as batches:
+        found = tally.batches(events, output.room)
+        with contextlib.closing(found) as batches:
             for records in batches:
-                output.write(rendering.rows(records, tally))
+                output.add(records, tally)
                 if output.is_due:
                     output.cut()
                 yield
         output.close()
-        tally.warnings += rendering.warnings(tally)
+        tally.warnings += self._warnings(tally)
         yield
 
     def _rendered(
@@ -237,7 +246,7 @@ class RowExporter(FileExporter):
                 "max_file_bytes, or export to a path"
             )
         pieces = _Pieces()
-        output = self._output(encoder, pieces)
+        output = self._output(encoder, pieces, None)
         for _ in self._steps(events, tally, output):
             yield from pieces.taken()
 

@@ -54,6 +54,8 @@ class State:
 
         part: The file that is open, as far as it is written; or None.
 
+        inner: What has to be known of the open file beside its bytes.
+
         number:
             The number of the open file or the next one, if they have
             numbers.
@@ -68,6 +70,7 @@ class State:
     tally: Mapping[str, Any]
     parts: tuple[ExportedPart, ...] = ()
     part: ExportedPart | None = None
+    inner: tuple[str, ...] = ()
     number: int | None = None
     sha256: str = ""
 
@@ -128,7 +131,13 @@ def remove(path: Path) -> None:
 def _state(note: dict[str, Any]) -> State:
     parts = tuple(ExportedPart(**part) for part in note.pop("parts"))
     part = note.pop("part")
-    return State(**note, parts=parts, part=part and ExportedPart(**part))
+    inner = tuple(note.pop("inner"))
+    return State(
+        **note,
+        parts=parts,
+        part=part and ExportedPart(**part),
+        inner=inner,
+    )
 
 
 def _digest(content: Mapping[str, Any]) -> str:

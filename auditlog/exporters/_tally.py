@@ -8,7 +8,7 @@ import contextlib
 import functools
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +52,20 @@ class Tally:
         self._errors = errors
         self._last: Record | Position | None = None
 
-    def batches(self, events: Exportable) -> Generator[list[Record]]:
+    def batches(
+        self, events: Exportable, room: Callable[[], int] = lambda: BATCH
+    ) -> Generator[list[Record]]:
         """
         The records of *events*; what isn't one is counted and left out.
+
+        Args:
+            events: What is read; not beyond the batch that was given last.
+
+            room: How many the next batch holds, if there are so many.
         """
         items = items_of(events)
         with contextlib.closing(items):
-            while batch := self._batch(items):
+            while batch := self._batch(items, room()):
                 yield batch
 
     def count(self, records: list[Record]) -> None:
@@ -111,18 +118,18 @@ class Tally:
         if len(self.skipped_first) < MAX_EXAMPLES:
             self.skipped_first.append(skipped)
 
-    def _batch(self, items: Iterator[Any]) -> list[Record]:
+    def _batch(self, items: Iterator[Any], room: int) -> list[Record]:
         """
-        As many records as a batch holds, if there are so many.
+        As many records as there is *room* for, if there are so many.
 
         What is passed over doesn't shorten it, so that where a file is cut
         depends on its events alone.
         """
-        batch = list(islice(items, BATCH))
+        batch = list(islice(items, room))
         # The usual case costs no look at each item in Python.
         while {*map(type, batch)} - {Record}:
             batch = list(self._records(batch))
-            batch += islice(items, BATCH - len(batch))
+            batch += islice(items, room - len(batch))
         return batch
 
     def _records(self, items: Iterable[object]) -> Iterator[Record]:

@@ -17,6 +17,7 @@ import pytest
 from auditlog import AuditLogConfig, AuditLogPublisher
 from auditlog.cli.day import make_day
 from auditlog.codec import encode
+from auditlog.exporters import ParquetReader
 from tests.cli_tools import CLUSTER, bare, invoke
 from tests.kafka_tools import make_event, produce
 from tests.process_tools import DEADLINE, started
@@ -183,6 +184,23 @@ def test_export_goes_on(run, publisher, day, tmp_path, source):
     assert ["new-00000001.jsonl", "new-00000002.jsonl"] == names
     assert (tmp_path / names[0]).read_bytes() == whole.read_bytes()
     assert (tmp_path / names[1]).read_bytes() == encode(event) + b"\n"
+
+
+def test_a_table_goes_on(run, publisher, day, tmp_path):
+    """
+    Parquet is resumed and followed, too.
+    """
+    whole, new = tmp_path / "whole.parquet", tmp_path / "new.parquet"
+
+    run("export", "database", "-o", whole, "--resume")
+    run("export", "database", "-o", new, "--follow")
+    publisher.publish(event := make_event())
+    publisher.wait_delivered(60)
+    run("export", "database", "-o", new, "--follow")
+
+    first, second = sorted(tmp_path.glob("new-*"))
+    assert first.read_bytes() == whole.read_bytes()
+    assert [event] == [record.event for record in ParquetReader(second)]
 
 
 @pytest.mark.parametrize("source", ["database", "topic"])

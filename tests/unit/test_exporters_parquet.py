@@ -9,6 +9,7 @@ import sys
 
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
+from secrets import token_hex
 
 import attrs
 import pyarrow as pa
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import compute, parquet
 
 from auditlog import codec
-from auditlog._tabular import LAYOUTS, _batches, schema
+from auditlog._tabular import LAYOUTS, record_batch, schema
 from auditlog.abc import EventQuery, Origin, Record, Skipped
 from auditlog.errors import (
     ConfigError,
@@ -38,7 +39,7 @@ from auditlog.event import (
 from auditlog.exporters import (
     ParquetExporter,
     ParquetReader,
-    _parquet,
+    _groups,
     read_parquet,
 )
 from auditlog.testing.reader_contract import sample_records
@@ -197,7 +198,7 @@ def test_row_groups_are_as_long_as_asked(tmp_path, monkeypatch):
     and of whatever words they were the first to speak.
     """
     path = tmp_path / "a.parquet"
-    monkeypatch.setattr(_batches, "BATCH_BYTES", 1000)
+    monkeypatch.setattr(_groups, "BATCH_BYTES", 1000)
 
     ParquetExporter(row_group_rows=7).export(RECORDS * 30, path)
 
@@ -212,14 +213,89 @@ def test_row_groups_are_bounded_in_bytes(tmp_path, monkeypatch):
     Long bodies end a row group early, so that memory stays flat.
     """
     path = tmp_path / "a.parquet"
-    monkeypatch.setattr(_parquet, "GROUP_BYTES", 18_000_000)
-    long = broken_record(b"x" * 9_000_000)
+    monkeypatch.setattr(_groups, "GROUP_BYTES", 18_000_000)
+    long = broken_record(b"x" * 90_000)
 
-    ParquetExporter(layout="records").export([long] * 5, path)
+    ParquetExporter(layout="records").export([long] * 600, path)
 
     found = parquet.ParquetFile(path).metadata
     groups = [found.row_group(i).num_rows for i in range(found.num_row_groups)]
-    assert [2, 2, 1] == groups
+    assert [256, 256, 88] == groups
+
+
+@pytest.mark.parametrize("layout", ["events", "records"])
+@pytest.mark.parametrize(
+    ("compression", "level"), [("zstd", 1), ("snappy", None), (None, None)]
+)
+def test_files_are_what_pyarrow_writes(layout, compression, level):
+    """
+    Put together of row groups, they are the same, byte for byte, as one
+    writer's, with none, some, and more row groups than half a byte can tell.
+    """
+    exporter = ParquetExporter(
+        layout=layout, compression=compression, row_group_rows=20
+    )
+    names = LAYOUTS[layout]
+
+    for count in (0, 12, 30, 400):
+        source = [*islice(cycle(RECORDS), count)]
+        given_file, expected = io.BytesIO(), io.BytesIO()
+        exporter.export(source, given_file)
+        with parquet.ParquetWriter(
+            expected,
+            schema(names),
+            compression=compression or "none",
+            compression_level=level,
+        ) as writer:
+            for start in range(0, count, 20):
+                rows = record_batch(source[start : start + 20], names)
+                writer.write_table(pa.Table.from_batches([rows]))
+
+        assert expected.getvalue() == given_file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rows", "most"), [(50_000, 25_000), (50, 25_000), (200, 30_000)]
+)
+def test_parts_are_as_long_as_allowed(tmp_path, rows, most):
+    """
+    Each is a file like any other, cut between two events, of one row group
+    that was halved or of several, and at least half of what is allowed.
+    """
+    source = [make_event(metadata={"x": token_hex(50)}) for _ in range(500)]
+    exporter = ParquetExporter(row_group_rows=rows, max_file_bytes=most)
+
+    report = exporter.export(source, tmp_path / "a.parquet")
+
+    paths = sorted(tmp_path.iterdir())
+    names = [f"a-{number:05}.parquet" for number in range(1, len(paths) + 1)]
+    assert names == [path.name for path in paths]
+    assert len(paths) > 2
+    assert source == [event for path in paths for event in events_of(path)]
+    sizes = [path.stat().st_size for path in paths]
+    assert max(sizes) <= most
+    assert min(sizes[:-1]) > most / 2
+    assert sizes == [part.bytes for part in report.parts]
+    assert 500 == report.rows == sum(part.rows for part in report.parts)
+
+
+def test_what_fits_nowhere_has_a_part_of_its_own(tmp_path):
+    """
+    An event that is longer than a part may be is not lost, and a file
+    without events is whole.
+    """
+    exporter = ParquetExporter(max_file_bytes=100)
+
+    report = exporter.export(RECORDS[:3], tmp_path / "a.parquet")
+    none = exporter.export([], tmp_path / "b.parquet")
+
+    assert [1, 1, 1] == [part.rows for part in report.parts]
+    paths = sorted(tmp_path.glob("a-*"))
+    assert [r.event for r in RECORDS[:3]] == [
+        event for path in paths for event in events_of(path)
+    ]
+    assert [0] == [part.rows for part in none.parts]
+    assert [] == events_of(tmp_path / "b-00001.parquet")
 
 
 def test_equal_events_give_equal_files():
@@ -510,6 +586,7 @@ def test_settings_are_checked_all_at_once():
             compression="gzip",
             compression_level=0,
             row_group_rows=0,
+            max_file_bytes=0,
         )
 
     assert [
@@ -520,6 +597,7 @@ def test_settings_are_checked_all_at_once():
             "and goes with 'zstd' only (got 0)"
         ),
         "'row_group_rows' must be at least 1 (got 0)",
+        "'max_file_bytes' must be at least 1 (got 0)",
     ] == [*caught.value.mistakes]
 
 

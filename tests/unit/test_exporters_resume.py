@@ -19,6 +19,8 @@ from auditlog.exporters import (
     CSVExporter,
     JSONExporter,
     JSONLinesReader,
+    ParquetExporter,
+    ParquetReader,
     _kept,
     _output,
     _resumed,
@@ -31,6 +33,10 @@ from auditlog.testing.contracts import make_record
 def _often(monkeypatch):
     monkeypatch.setattr(_output, "MEMBER", 20_000)
     monkeypatch.setattr(_resumed, "SAVED_EVERY", 0.0)
+
+
+# Row groups that end within batches, and a file that no round number ends.
+LINES, TABLE = JSONExporter(), ParquetExporter(row_group_rows=150)
 
 
 @pytest.fixture(name="sink", scope="module")
@@ -78,27 +84,63 @@ def everything(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_it_goes_on_where_it_stopped(sink, tmp_path):
+@pytest.mark.parametrize(
+    ("exporter", "suffix", "kept"),
+    [(LINES, ".gz", 512), (TABLE, "", 600)],
+    ids=["lines", "table"],
+)
+def test_it_goes_on_where_it_stopped(sink, tmp_path, exporter, suffix, kept):
     """
     The message says from where; the source isn't read again; the report
     tells of the whole file.
     """
-    whole = JSONExporter().export(InMemoryReader(sink), tmp_path / "a.gz")
+    names = [f"a{suffix}", f"b{suffix}"]
+    whole = exporter.export(InMemoryReader(sink), tmp_path / names[0])
 
-    error = stop(sink, tmp_path / "b.gz")
+    error = stop(sink, tmp_path / names[1], exporter)
 
     assert (
-        "the database went away; 512 events are kept, resume=True goes "
+        f"the database went away; {kept} events are kept, resume=True goes "
         in (str(error))
     )
-    assert str(error).endswith("goes on behind 512")
+    assert str(error).endswith(f"goes on behind {kept}")
     reader = Breaking(sink)
-    report = JSONExporter().export(reader, tmp_path / "b.gz", resume=True)
-    assert 512 == reader.begun_at
+    report = exporter.export(reader, tmp_path / names[1], resume=True)
+    assert kept == reader.begun_at
     changed = {"target": whole.target, "elapsed": whole.elapsed}
     assert whole == attrs.evolve(report, **changed)
-    names = ["a.gz", "b.gz"]
     assert names == sorted(everything(tmp_path))
+    assert 1 == len({*everything(tmp_path).values()})
+
+
+def test_what_is_passed_over_moves_no_row_group(sink, tmp_path):
+    """
+    Wherever it stops among what is no event, each event is there once, and
+    what was passed over is counted once.
+    """
+    mixed = InMemorySink()
+    mixed.write(
+        [
+            attrs.evolve(record, body=b"{}") if at % 7 == 3 else record
+            for at, record in enumerate(sink.records)
+        ]
+    )
+    whole = TABLE.export(InMemoryReader(mixed), tmp_path / "a")
+    stopped = range(150, 951, 200)
+
+    for after in stopped:
+        reader = Breaking(mixed)
+        reader.after = after
+        with pytest.raises(ReadError):
+            TABLE.export(reader, tmp_path / f"b-{after}", resume=True)
+
+    for after in stopped:
+        reader, target = Breaking(mixed), tmp_path / f"b-{after}"
+        reader.after = None
+        report = TABLE.export(reader, target, resume=True)
+        assert reader.begun_at in {0, 175, 350, 525, 700, 875}
+        assert whole.skipped == report.skipped
+        assert 143 == report.skipped.total()
     assert 1 == len({*everything(tmp_path).values()})
 
 
@@ -119,17 +161,20 @@ def test_what_comes_later_is_not_in_it(tmp_path):
 
 @pytest.mark.parametrize("limit", [700, 530, 5])
 @pytest.mark.parametrize("order", ["oldest", "newest"])
-def test_limit_and_order_hold_over_a_break(sink, tmp_path, limit, order):
+@pytest.mark.parametrize("exporter", [LINES, TABLE], ids=["lines", "table"])
+def test_limit_and_order_hold_over_a_break(
+    sink, tmp_path, exporter, limit, order
+):
     """
     A limit counts what was exported before the break.
     """
     query = EventQuery(limit=limit, order=order)
-    JSONExporter().export(InMemoryReader(sink).read(query), tmp_path / "a")
+    exporter.export(InMemoryReader(sink).read(query), tmp_path / "a")
     if limit > 600:
-        stop(sink, tmp_path / "b", query=query)
+        stop(sink, tmp_path / "b", exporter, query)
 
     events = InMemoryReader(sink).read(query)
-    JSONExporter().export(events, tmp_path / "b", resume=True)
+    exporter.export(events, tmp_path / "b", resume=True)
 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
@@ -186,6 +231,12 @@ def other_source(sink):
             "exporter.class was 'JSONExporter' and is 'CSVExporter'",
         ),
         (
+            attrs.evolve(TABLE, row_group_rows=100),
+            InMemoryReader,
+            {},
+            "exporter.class was 'JSONExporter' and is 'ParquetExporter'",
+        ),
+        (
             JSONExporter(),
             lambda sink: InMemoryReader(sink).read(EventQuery(actors=["x"])),
             {},
@@ -211,6 +262,27 @@ def test_another_export_is_refused(
 
     with pytest.raises(ExportError, match=differs):
         exporter.export(events(sink), tmp_path / "a", resume=True, **options)
+
+    assert before == everything(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "differs"),
+    [
+        ("row_group_rows", "exporter.row_group_rows was 150 and is 9"),
+        ("max_file_bytes", "exporter.max_file_bytes was None and is 9"),
+    ],
+)
+def test_another_table_is_refused(sink, tmp_path, setting, differs):
+    """
+    Row groups of one file have one length, and parts one limit.
+    """
+    stop(sink, tmp_path / "a", TABLE)
+    before = everything(tmp_path)
+
+    other = attrs.evolve(TABLE, **{setting: 9})
+    with pytest.raises(ExportError, match=differs):
+        other.export(InMemoryReader(sink), tmp_path / "a", resume=True)
 
     assert before == everything(tmp_path)
 
@@ -245,21 +317,22 @@ NOTE, DATA = ".a.resume.json", ".a.resume"
         (DATA, os.unlink, "No such file or directory"),
     ],
 )
-def test_damage_is_refused(sink, tmp_path, name, damage, said):
+@pytest.mark.parametrize("exporter", [LINES, TABLE], ids=["lines", "table"])
+def test_damage_is_refused(sink, tmp_path, exporter, name, damage, said):
     """
     What is wrong is said, and nothing is touched; then it begins anew.
     """
     reader = InMemoryReader(sink)
-    stop(sink, tmp_path / "a")
+    stop(sink, tmp_path / "a", exporter)
     damage(tmp_path / name)
     before = everything(tmp_path)
 
     with pytest.raises(ExportError, match=said):
-        JSONExporter().export(reader, tmp_path / "a", resume=True)
+        exporter.export(reader, tmp_path / "a", resume=True)
 
     assert before == everything(tmp_path)
     (tmp_path / NOTE).unlink()
-    report = JSONExporter().export(reader, tmp_path / "a", resume=True)
+    report = exporter.export(reader, tmp_path / "a", resume=True)
     assert 1000 == report.rows
     assert ["a"] == [*everything(tmp_path)]
 
@@ -352,27 +425,35 @@ def test_each_event_is_in_one_file(tmp_path):
         CSVExporter().export(InMemoryReader(sink), target, follow=True)
 
 
-def test_a_run_that_broke_is_finished_by_the_next(tmp_path):
+@pytest.mark.parametrize(
+    ("exporter", "reader", "kept"),
+    [(LINES, JSONLinesReader, 512), (TABLE, ParquetReader, 600)],
+    ids=["lines", "table"],
+)
+def test_a_run_that_broke_is_finished_by_the_next(
+    tmp_path, exporter, reader, kept
+):
     """
-    Its file has the same number, and what came meanwhile is in the one after.
+    Its file has the same number, what came meanwhile is in the one after,
+    and without news there is no file.
     """
     sink = InMemorySink()
     sink.write([make_record() for _ in range(1000)])
     target = tmp_path / "a"
-    error = stop(sink, target, resume=False, follow=True)
-    assert str(error).endswith("kept, the next run goes on behind 512")
+    error = stop(sink, target, exporter, resume=False, follow=True)
+    assert str(error).endswith(f"kept, the next run goes on behind {kept}")
     sink.write([make_record()])
 
     reports = [
-        JSONExporter().export(InMemoryReader(sink), target, follow=True)
-        for _ in range(2)
+        exporter.export(InMemoryReader(sink), target, follow=True)
+        for _ in range(3)
     ]
 
-    assert [1000, 1] == [report.rows for report in reports]
+    assert [1000, 1, 0] == [report.rows for report in reports]
     files = sorted(tmp_path.glob("a-*"))
     assert ["a-00000001", "a-00000002"] == [path.name for path in files]
-    written = b"".join(path.read_bytes() for path in files)
-    assert [r.body for r in sink.records] == written.splitlines()
+    written = [record.body for path in files for record in reader(path)]
+    assert [r.body for r in sink.records] == written
 
 
 def test_hidden_files_are_named_after_the_target(sink, tmp_path):
