@@ -135,7 +135,8 @@ def at_random(folder, source, dice, wanted):
                 events = JSONLinesReader(source)
                 exporter.export(events, target, resume=True)
 
-            # As long as it takes here and now, so that it comes to an end.
+            # As long as it takes here and now, and longer each time, so that
+            # it comes to an end on a machine that has become slower, too.
             started = time.monotonic()
             assert not killed(export)
             usual = time.monotonic() - started
@@ -143,6 +144,7 @@ def at_random(folder, source, dice, wanted):
 
             while killed(export, after=dice.expovariate(2.5 / usual)):
                 kills += 1
+                usual *= 1.1
                 resumed += len(hidden(target.parent)) > 0
                 check(target.parent, before, done=False)
             check(target.parent, before, done=True)

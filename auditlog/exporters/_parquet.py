@@ -71,8 +71,7 @@ class ParquetExporter:
             two events, each whole in itself: ``audit-00001.parquet`` and so
             on. A row group that doesn't fit into what is left begins the
             next file, and is halved until it fits into one. An event that
-            needs more has a file of its own; what stands around it takes
-            some 8,000 bytes.
+            needs more has a file of its own, of some 9,000 bytes at least.
 
     Raises:
         ConfigError: If a setting is none of those named.

@@ -16,7 +16,12 @@ from auditlog import _progress
 from auditlog.abc import EventQuery
 from auditlog.config import TopicConfig
 from auditlog.errors import ExportError, ReadError
-from auditlog.exporters import JSONExporter, _output, _resumed
+from auditlog.exporters import (
+    JSONExporter,
+    ParquetExporter,
+    _output,
+    _resumed,
+)
 from auditlog.kafka import KafkaReader, KafkaSink
 from auditlog.postgres import PostgresReader, PostgresSink
 from auditlog.postgres import reader as reader_module
@@ -65,7 +70,7 @@ def write(cluster, topic, batch):
 KILLED = """
 import sys, time
 from auditlog import _progress
-from auditlog.exporters import JSONExporter, _output, _resumed
+from auditlog.exporters import JSONExporter, ParquetExporter, _output, _resumed
 from auditlog.kafka import KafkaReader
 from auditlog.postgres import PostgresReader
 from tests.kafka_tools import cluster_at
@@ -83,7 +88,11 @@ reader = (
     PostgresReader(address, page_size=100) if source == "postgres"
     else KafkaReader(cluster_at(address), topic)
 )
-JSONExporter().export(reader, target, resume=True, progress=told)
+exporter = (
+    ParquetExporter(row_group_rows=300) if target.endswith(".parquet")
+    else JSONExporter()
+)
+exporter.export(reader, target, resume=True, progress=told)
 """
 
 
@@ -116,22 +125,33 @@ class CountingReader(PostgresReader):
         return found
 
 
-def test_a_killed_export_of_a_table_goes_on(stored, database_url, tmp_path):
+@pytest.mark.parametrize(
+    ("exporter", "suffix"),
+    [
+        (JSONExporter(), ".gz"),
+        (ParquetExporter(row_group_rows=300), ".parquet"),
+    ],
+    ids=["lines", "table"],
+)
+def test_a_killed_export_of_a_table_goes_on(
+    stored, database_url, tmp_path, exporter, suffix
+):
     """
     The same bytes as without the kill, and only the rest is read; what is
     stored meanwhile isn't in it.
     """
-    JSONExporter().export(PostgresReader(database_url), tmp_path / "a.gz")
-    kill_in_the_middle("postgres", database_url, "", tmp_path / "b.gz")
+    whole, broken = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    exporter.export(PostgresReader(database_url), whole)
+    kill_in_the_middle("postgres", database_url, "", broken)
     with contextlib.closing(PostgresSink(database_url)) as sink:
         sink.write(records(3))
 
     reader = CountingReader(database_url)
-    report = JSONExporter().export(reader, tmp_path / "b.gz", resume=True)
+    report = exporter.export(reader, broken, resume=True)
 
     assert COUNT == report.rows
     assert reader.rows < COUNT - 800
-    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert whole.read_bytes() == broken.read_bytes()
 
 
 def test_a_killed_export_of_a_topic_goes_on(cluster, topic, tmp_path):
