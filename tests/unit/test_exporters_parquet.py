@@ -298,11 +298,15 @@ def test_what_fits_nowhere_has_a_part_of_its_own(tmp_path):
     assert [] == events_of(tmp_path / "b-00001.parquet")
 
 
-def test_equal_events_give_equal_files():
+@pytest.mark.parametrize(("rows", "size"), [(100, 10**9), (50_000, 20_000)])
+def test_equal_events_give_equal_files(monkeypatch, rows, size):
     """
-    Neither the time nor how the events came is in the bytes.
+    Neither the time nor how the events came is in the bytes, whether rows or
+    bytes end a row group.
     """
-    exporter = ParquetExporter(row_group_rows=100)
+    monkeypatch.setattr(_groups, "GROUP_BYTES", size)
+    monkeypatch.setattr(_groups, "BATCH_BYTES", 7000)
+    exporter = ParquetExporter(row_group_rows=rows)
     once, lazily, with_broken = io.BytesIO(), io.BytesIO(), io.BytesIO()
 
     exporter.export(RECORDS * 30, once)

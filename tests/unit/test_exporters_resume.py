@@ -35,8 +35,8 @@ def _often(monkeypatch):
     monkeypatch.setattr(_resumed, "SAVED_EVERY", 0.0)
 
 
-# Row groups that end within batches, and a file that no round number ends.
-LINES, TABLE = JSONExporter(), ParquetExporter(row_group_rows=150)
+# Where it stops, a batch waits for its row group.
+LINES, TABLE = JSONExporter(), ParquetExporter(row_group_rows=400)
 
 
 @pytest.fixture(name="sink", scope="module")
@@ -86,7 +86,7 @@ def everything(folder):
 
 @pytest.mark.parametrize(
     ("exporter", "suffix", "kept"),
-    [(LINES, ".gz", 512), (TABLE, "", 600)],
+    [(LINES, ".gz", 512), (TABLE, "", 400)],
     ids=["lines", "table"],
 )
 def test_it_goes_on_where_it_stopped(sink, tmp_path, exporter, suffix, kept):
@@ -118,6 +118,7 @@ def test_what_is_passed_over_moves_no_row_group(sink, tmp_path):
     Wherever it stops among what is no event, each event is there once, and
     what was passed over is counted once.
     """
+    table = attrs.evolve(TABLE, row_group_rows=150)
     mixed = InMemorySink()
     mixed.write(
         [
@@ -125,19 +126,19 @@ def test_what_is_passed_over_moves_no_row_group(sink, tmp_path):
             for at, record in enumerate(sink.records)
         ]
     )
-    whole = TABLE.export(InMemoryReader(mixed), tmp_path / "a")
+    whole = table.export(InMemoryReader(mixed), tmp_path / "a")
     stopped = range(150, 951, 200)
 
     for after in stopped:
         reader = Breaking(mixed)
         reader.after = after
         with pytest.raises(ReadError):
-            TABLE.export(reader, tmp_path / f"b-{after}", resume=True)
+            table.export(reader, tmp_path / f"b-{after}", resume=True)
 
     for after in stopped:
         reader, target = Breaking(mixed), tmp_path / f"b-{after}"
         reader.after = None
-        report = TABLE.export(reader, target, resume=True)
+        report = table.export(reader, target, resume=True)
         assert reader.begun_at in {0, 175, 350, 525, 700, 875}
         assert whole.skipped == report.skipped
         assert 143 == report.skipped.total()
@@ -231,7 +232,7 @@ def other_source(sink):
             "exporter.class was 'JSONExporter' and is 'CSVExporter'",
         ),
         (
-            attrs.evolve(TABLE, row_group_rows=100),
+            TABLE,
             InMemoryReader,
             {},
             "exporter.class was 'JSONExporter' and is 'ParquetExporter'",
@@ -269,7 +270,7 @@ def test_another_export_is_refused(
 @pytest.mark.parametrize(
     ("setting", "differs"),
     [
-        ("row_group_rows", "exporter.row_group_rows was 150 and is 9"),
+        ("row_group_rows", "exporter.row_group_rows was 400 and is 9"),
         ("max_file_bytes", "exporter.max_file_bytes was None and is 9"),
     ],
 )
@@ -427,7 +428,7 @@ def test_each_event_is_in_one_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("exporter", "reader", "kept"),
-    [(LINES, JSONLinesReader, 512), (TABLE, ParquetReader, 600)],
+    [(LINES, JSONLinesReader, 512), (TABLE, ParquetReader, 400)],
     ids=["lines", "table"],
 )
 def test_a_run_that_broke_is_finished_by_the_next(
