@@ -111,4 +111,5 @@ _TAKEN_BY = {
     "max_file_bytes": _ALL_BUT_PARQUET,
     "resume": _ALL_BUT_PARQUET,
     "follow": _ALL_BUT_PARQUET,
+    "workers": _ALL_BUT_PARQUET,
 }

@@ -9,23 +9,24 @@ import time
 
 from abc import abstractmethod
 from collections.abc import Sized
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from auditlog._progress import watched
-from auditlog.errors import ExportError
+from auditlog.errors import ConfigError, ExportError
 
 from ._base import FileExporter, report_of
 from ._names import name_of
 from ._output import Output
+from ._parallel import parallel_rows
 from ._resumed import ResumedExport
 from ._tally import Tally
 from ._target import StdoutClosedError, stored
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from os import PathLike
     from typing import BinaryIO
 
@@ -63,6 +64,7 @@ class RowExporter(FileExporter):
         overwrite: bool = True,
         resume: bool = False,
         follow: bool = False,
+        workers: int = 1,
     ) -> ExportReport:
         """
         Write *events* to *target* in flat memory and report what was written.
@@ -119,6 +121,16 @@ class RowExporter(FileExporter):
                 exactly one. For databases and topics; a run that was killed
                 is resumed. No file is written if nothing is new.
 
+            workers:
+                Processes of this machine that read and render at once, each
+                a stretch of the table or the topic; the file is the same,
+                byte for byte. Pays where rendering or reading takes long, as
+                for profiles, CSV and topics, and for more than some ten
+                thousand events. What can't be divided, such as a list, a
+                file, or a query with *limit*, *last* or, from a topic, the
+                newest first, is exported by one. Not with *resume* and
+                *follow*.
+
         Returns:
             What was written and what was passed over. When the reader of
             standard output goes away, as ``head`` does, the export ends
@@ -127,12 +139,17 @@ class RowExporter(FileExporter):
         Raises:
             ExportError:
                 If *target* can't be written, or what was given aren't events,
-                or with ``errors="raise"`` at the first record that isn't one.
+                or with ``errors="raise"`` at the first record that isn't one;
+                with several *workers* if settings can't be pickled, or if one
+                of them dies.
+
+            ConfigError: If *errors* or *workers* can't mean anything.
 
             ReadError: If the reader fails.
         """
         started = time.monotonic()
         tally = Tally(errors)
+        _check_workers(workers, is_kept=resume or follow)
         if resume or follow:
             export = ResumedExport(
                 self,
@@ -164,7 +181,9 @@ class RowExporter(FileExporter):
                     target, overwrite=overwrite, numbered=parted
                 ) as store:
                     output = self._output(encoder, store)
-                    self._write(events, tally, output, told)
+                    source = self._source(events, tally, output, workers)
+                    for _ in self._steps(source, tally, output):
+                        told(tally.rows)
             except StdoutClosedError:
                 tally.warnings.append("standard output was closed early")
 
@@ -200,33 +219,32 @@ class RowExporter(FileExporter):
             number=None if self.max_file_bytes is None else 1,
         )
 
-    def _write(
-        self,
-        events: Exportable,
-        tally: Tally,
-        output: Output,
-        told: Callable[[int], None],
-    ) -> None:
-        for _ in self._steps(events, tally, output):
-            told(tally.rows)
+    def _source(
+        self, events: Exportable, tally: Tally, output: Output, workers: int
+    ) -> Generator[list[Any]]:
+        """
+        Batches of rows.
+        """
+        rows = None
+        if workers > 1:
+            rows = parallel_rows(self, events, tally, count=workers)
+        return rows or _rendered_rows(events, tally, output.rendering)
 
     def _steps(
-        self, events: Exportable, tally: Tally, output: Output
+        self, source: Generator[list[Any]], tally: Tally, output: Output
     ) -> Generator[None]:
         """
         Write batch by batch.
         """
         output.open()
-        rendering = output.rendering
-        batches = tally.batches(events, of_bodies=rendering.of_bodies)
-        with contextlib.closing(batches):
-            for page in batches:
-                output.write(rendering.rows(page, tally))
+        with contextlib.closing(source):
+            for rows in source:
+                output.write(rows)
                 if output.is_due:
                     output.cut()
                 yield
         output.close()
-        tally.warnings += rendering.warnings(tally)
+        tally.warnings += output.rendering.warnings(tally)
         yield
 
     def _rendered(
@@ -239,8 +257,27 @@ class RowExporter(FileExporter):
             )
         pieces = _Pieces()
         output = self._output(encoder, pieces)
-        for _ in self._steps(events, tally, output):
+        source = self._source(events, tally, output, 1)
+        for _ in self._steps(source, tally, output):
             yield from pieces.taken()
+
+
+def _rendered_rows(
+    events: Exportable, tally: Tally, rendering: Rendering
+) -> Generator[list[Any]]:
+    batches = tally.batches(events, of_bodies=rendering.of_bodies)
+    with contextlib.closing(batches):
+        for page in batches:
+            yield rendering.rows(page, tally)
+
+
+def _check_workers(workers: int, *, is_kept: bool) -> None:
+    if type(workers) is not int or workers < 1:
+        raise ConfigError([f"'workers' must be at least 1 (got {workers!r})"])
+    if workers > 1 and is_kept:
+        raise ConfigError(
+            ["'workers' can't be more than 1 with resume or follow"]
+        )
 
 
 class _Pieces:

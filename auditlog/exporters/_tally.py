@@ -51,7 +51,7 @@ class Tally:
         self.skipped_first: list[Skipped] = []
         self.notes: Counter[str] = Counter()
         self.warnings: list[str] = []
-        self._errors = errors
+        self.errors = errors
         self._last: Callable[[], Position | None] = _nowhere
 
     def batches(
@@ -101,6 +101,30 @@ class Tally:
     def last(self, position: Position | None) -> None:
         self._last = lambda: position
 
+    def add(self, part: Tally) -> None:
+        """
+        Count what was counted of a *part* that comes behind.
+        """
+        if not part.rows and not part.skipped:
+            return
+        if part.rows:
+            self.first = part.first if self.first is None else self.first
+            self.last = part.last
+        self.rows += part.rows
+        self.cut += part.cut
+        self.notes += part.notes
+        for reason, count in part.skipped.items():
+            self.skipped[self._known(reason)] += count
+        room = MAX_EXAMPLES - len(self.skipped_first)
+        self.skipped_first += part.skipped_first[:room]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_last": self.last}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.last = state["_last"]
+
     def skip_record(self, record: Record, reason: str) -> None:
         """
         Take note that *record* is left out.
@@ -115,17 +139,20 @@ class Tally:
         Raises:
             ExportError: If errors are to be raised.
         """
-        if self._errors == "raise":
+        if self.errors == "raise":
             raise ExportError(
                 f"can't export {skipped.place}: {skipped.reason}"
             )
 
-        reason = skipped.reason
-        if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
-            reason = "other reasons"
-        self.skipped[reason] += 1
+        self.skipped[self._known(skipped.reason)] += 1
         if len(self.skipped_first) < MAX_EXAMPLES:
             self.skipped_first.append(skipped)
+
+    def _known(self, reason: str) -> str:
+        is_new = reason not in self.skipped
+        if is_new and len(self.skipped) >= MAX_REASONS:
+            return "other reasons"
+        return reason
 
     def _from_pages(self, pages: Iterator[Page | Skipped]) -> Generator[Page]:
         bodies: list[bytes] = []

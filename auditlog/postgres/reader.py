@@ -39,7 +39,7 @@ from .statements import statements
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 # Most rows that one statement looks at for what matches: none runs long, or
 # longer in a longer table.
 _REACH = 100_000
+
+# Rows that one of several processes reads before the next stretch.
+_PART = 10_000
 
 # Seconds that following waits for open transactions, and between two looks.
 _PATIENCE = 2.0
@@ -107,6 +110,8 @@ class PostgresReader(Reader):
         config, self._connections = connections(
             type(self).__name__, database, timeout=timeout
         )
+        self._config = config
+        self._timeout = timeout
         self._schema = config.schema
         self._sql = statements(config.schema)
         self._page_size = page_size
@@ -135,6 +140,26 @@ class PostgresReader(Reader):
         if is_turned or not Filters(query).is_certain:
             return None
         return self._bodies(query)
+
+    def stretches(
+        self, query: EventQuery, /
+    ) -> Generator[tuple[int, int]] | None:
+        """
+        The first and the last *seq* of parts that can be read on their own.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        if query.limit is not None or query.last is not None:
+            return None
+        return self._parts(query)
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[tuple[int, int]], Reader]]:
+        """
+        Readers of stretches, with the same connections.
+        """
+        yield partial(_Part, self)
 
     def find(self, event_id: UUID, /) -> Record | None:
         """
@@ -309,6 +334,14 @@ class PostgresReader(Reader):
             last = near
         yield self._bounds(query, last)
 
+    def _parts(self, query: EventQuery) -> Generator[tuple[int, int]]:
+        for first, last in self._stretches(query, self._end()):
+            starts = range(first, last + 1, _PART)
+            if query.order == "newest":
+                starts = starts[::-1]
+            for start in starts:
+                yield start, min(start + _PART - 1, last)
+
     def _bodies(self, query: EventQuery) -> Iterator[Page]:
         limits = [n for n in (query.limit, query.last) if n is not None]
         left = min(limits, default=None)
@@ -458,8 +491,36 @@ class PostgresReader(Reader):
         except SinkError as exc:
             raise ReadError(str(exc)) from exc
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(
+            type(self), page_size=self._page_size, timeout=self._timeout
+        )
+        return make, (self._config,)
+
     def __repr__(self) -> str:
         return f"<PostgresReader {self._connections.where}>"
+
+
+class _Part(PostgresReader):
+    """
+    Reads a stretch, by another reader's connections.
+    """
+
+    def __init__(
+        self, whole: PostgresReader, stretch: tuple[int, int]
+    ) -> None:
+        vars(self).update(vars(whole))
+        self._stretch = stretch
+
+    def _end(self) -> int:
+        return self._stretch[1]
+
+    def _stretches(
+        self,
+        query: EventQuery,  # noqa: ARG002
+        last: int,  # noqa: ARG002
+    ) -> Iterator[tuple[int, int]]:
+        yield self._stretch
 
 
 def record(
