@@ -106,6 +106,7 @@ class Buffer:
         self.sink = sink
         # Reentrant, for handlers whose own thread is in here.
         self.lock = threading.RLock()
+        self._others = threading.Condition(self.lock)
         self.events = 0
         self.bytes = 0
         self.closed = False
@@ -150,12 +151,20 @@ class Buffer:
 
             urgent: Whether a caller waits and wants to hear of trouble.
 
-            waiter: Woken, if there is no room, when there may be some.
+            waiter:
+                Woken, if there is no room, when there may be some; and if
+                the caller waits, when the event is decided on.
 
         Raises:
             PublisherClosedError: If it was closed.
         """
-        receipt = PendingReceipt(event, self, weight=weight, urgent=urgent)
+        receipt = PendingReceipt(
+            event,
+            self,
+            weight=weight,
+            urgent=urgent,
+            waiter=waiter if urgent else None,
+        )
         with self.lock:
             if self.closed:
                 raise PublisherClosedError
@@ -581,14 +590,14 @@ class Buffer:
 
             timeout: Longest wait, in seconds; None waits for ever.
         """
+        try:
+            self._others.notify(0)
+        except RuntimeError:  # this thread hasn't got it
+            return comes(timeout)
         end = math.inf if timeout is None else time.monotonic() + timeout
-        others = threading.Condition(self.lock)
         while not comes(0.0):
             left = end - time.monotonic()
-            try:
-                others.wait(min(max(left, 0.0), TURN))
-            except RuntimeError:  # this thread hasn't got it
-                return comes(timeout)
+            self._others.wait(min(max(left, 0.0), TURN))
             if left <= 0.0:
                 return comes(0.0)
         return True
