@@ -42,6 +42,10 @@ MAX_UNSEEN = 1_000
 # building and handing over all of them.
 LINGER = 0.02
 
+# How long the worker waits for one more of the callers that it has answered
+# to come again, in seconds.
+AGAIN = 0.0002
+
 # How long a handler lets others have the lock until it looks again, in
 # seconds.
 TURN = 0.002
@@ -117,6 +121,8 @@ class Buffer:
         self._worker: Gate | None = None
         # Whether it only waits for more to come.
         self._lingers = False
+        # How many callers the batch has, and how many are to share the next.
+        self._answered = self._together = 0
         # Somebody waits for an event of that number, or a later one.
         self._wanted = 0
         self._full = (max_events, max_bytes)
@@ -188,12 +194,18 @@ class Buffer:
                 self._wanted = self._taken
             # The worker removes it: were it removed here, a signal handler
             # that raises before open() would leave the worker asleep.
-            worker = self._worker
-            if self._lingers and not urgent and not self._is_full():
-                worker = None
+            worker = None if self._may_wait(urgent) else self._worker
         if worker is not None:
             worker.open()
         return receipt
+
+    def _may_wait(self, urgent: bool) -> bool:
+        """
+        Whether the worker goes on waiting for more.
+        """
+        if len(self._queue) < self._together:
+            return True
+        return self._lingers and not urgent and not self._is_full()
 
     def want(self, number: int) -> None:
         """
@@ -365,6 +377,8 @@ class Buffer:
         What nobody waits for lingers, unless there is enough of it.
         """
         self._full = (max_events, max_bytes)
+        if wait:
+            self._gather()
         while True:
             gate = Gate()
             with self.lock:
@@ -379,6 +393,27 @@ class Buffer:
                     return self._next(max_events, max_bytes)
                 self._lingers = pause is not None
             gate.wait(pause)
+
+    def _gather(self) -> None:
+        """
+        Let callers that were just answered come again, as long as they do.
+
+        Or those who came meanwhile would get a write of their own, and two
+        groups would wait for each other's writes, by turns and for ever.
+        """
+        together = self._answered + len(self._queue)
+        if not self._answered or together == 1 or self._is_full():
+            return
+        gate, before = Gate(), -1
+        with self.lock:
+            if self.closed:
+                return
+            self._worker, self._together = gate, together
+        while before < (now := len(self._queue)) < together:
+            if gate.wait(AGAIN):
+                break
+            before = now
+        self._together = 0
 
     def _pause(self) -> float | None:
         """
@@ -406,6 +441,7 @@ class Buffer:
             ids.add(number)
             batch.append(self._queue.popleft())
         self._batch = batch
+        self._answered = sum(receipt.urgent for receipt in batch)
         return batch
 
     def start(self, batch: Iterable[PendingReceipt]) -> list[PendingReceipt]:
