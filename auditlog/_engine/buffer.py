@@ -178,34 +178,33 @@ class Buffer:
                 self.events >= self.max_events
                 or self.bytes + weight > self.max_bytes
             ):
-                if waiter is not None:
-                    self._watchers.append(waiter)
-                self._wanted = self._taken
-                if self._worker is not None:
-                    self._worker.open()
+                self._want_room(waiter)
                 return None
             if self._starts:
                 self._tell_start()
             if self._gap is not None:
                 self._close_gap()
             self._append(receipt)
+            # The worker removes it: were it removed here, a signal handler
+            # that raises before open() would leave the worker asleep.
+            worker = self._worker
             if urgent:
                 # A signal handler may have come first, with a later number.
                 self._wanted = self._taken
-            # The worker removes it: were it removed here, a signal handler
-            # that raises before open() would leave the worker asleep.
-            worker = None if self._may_wait(urgent) else self._worker
+                if len(self._queue) < self._together:
+                    worker = None
+            elif self._lingers and not self._is_full():
+                worker = None
         if worker is not None:
             worker.open()
         return receipt
 
-    def _may_wait(self, urgent: bool) -> bool:
-        """
-        Whether the worker goes on waiting for more.
-        """
-        if len(self._queue) < self._together:
-            return True
-        return self._lingers and not urgent and not self._is_full()
+    def _want_room(self, waiter: Gate | asyncio.Future[None] | None) -> None:
+        if waiter is not None:
+            self._watchers.append(waiter)
+        self._wanted = self._taken
+        if self._worker is not None:
+            self._worker.open()
 
     def want(self, number: int) -> None:
         """
@@ -408,7 +407,8 @@ class Buffer:
         with self.lock:
             if self.closed:
                 return
-            self._worker, self._together = gate, together
+            self._worker, self._lingers = gate, True
+            self._together = together
         while before < (now := len(self._queue)) < together:
             if gate.wait(AGAIN):
                 break
