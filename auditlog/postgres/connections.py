@@ -76,7 +76,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     patience: float = 0.0
     marks: list[Mark]
-    prepared: dict[str, bytes]
+    prepared: set[bytes]
     said: select.poll
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
@@ -109,23 +109,24 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         Args:
             *values: In the order in which *query* names them first.
         """
-        packed = pack(values)
-        formats = _BINARY[: len(packed)]
+        statement, packed = numbered(query), pack(values)
         if self.prepare_threshold is None:
             self.pgconn.send_query_params(
-                numbered(query).sql, packed, param_formats=formats
+                statement.sql, packed, param_formats=_BINARY[: len(packed)]
             )
-        else:
-            name = self.prepared.get(query) or self._prepare(query)
-            self.pgconn.send_query_prepared(name, packed, formats)
-        return self._changed()
-
-    def _prepare(self, query: str) -> bytes:
-        name, sql = numbered(query)
-        self.pgconn.send_prepare(name, sql)
+            return self._changed()
+        if statement.name in self.prepared:
+            # After a rollback psycopg has the server forget all of them.
+            with suppress(psycopg.errors.InvalidSqlStatementName):
+                return self._run_prepared(statement.name, packed)
+        self.pgconn.send_prepare(statement.name, statement.sql)
         self._changed()
-        self.prepared[query] = name
-        return name
+        self.prepared.add(statement.name)
+        return self._run_prepared(statement.name, packed)
+
+    def _run_prepared(self, name: bytes, packed: list[bytes | None]) -> int:
+        self.pgconn.send_query_prepared(name, packed, _BINARY[: len(packed)])
+        return self._changed()
 
     def _changed(self) -> int:
         """
@@ -325,7 +326,7 @@ class Connections:
         register_arrays(connection)
         connection.patience = self._timeout
         connection.marks = []
-        connection.prepared = {}
+        connection.prepared = set()
         connection.said = select.poll()
         connection.said.register(connection.fileno(), select.POLLIN)
         return connection

@@ -166,6 +166,23 @@ def test_conflict_in_any_part_names_that_event_only(sink, place):
     assert len(sink.read(0, 400)) == 300
 
 
+def test_statement_that_the_server_was_told_to_forget(sink, database_url):
+    """
+    As psycopg does after a rollback: it is prepared again.
+    """
+    sink.write(make_records(1))
+    with sink._lend("look") as connection:
+        for _ in range(7):  # from then on psycopg has one of its own
+            connection.ask("SELECT %(number)s::int", number=1)
+        with pytest.raises(psycopg.Error):
+            connection.execute("BEGIN; SELECT 1 / 0")
+
+    sink.write(make_records(1))
+    sink.write(make_records(2))
+
+    assert len(stored_ids(database_url)) == 4
+
+
 def test_part_that_is_refused_takes_the_others_with_it(sink, database_url):
     """
     They are one transaction: at no moment only some of them are seen.
