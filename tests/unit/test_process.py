@@ -425,10 +425,17 @@ class Slow:
             self.begun.set()
             self.done.wait()
 
+class Unwell(InMemorySink):
+    tries = 0
+
+    def write(self, records):
+        self.tries += 1
+        if self.tries == 1:  # what it takes to try again is needed, too
+            raise ConnectionError
+        super().write(records)
+
 sys.meta_path.insert(0, Slow())
-publisher = AuditLogPublisher(
-    InMemorySink(), relays={"other": InMemorySink()}
-)
+publisher = AuditLogPublisher(Unwell(), relays={"other": Unwell()})
 publisher.enqueue(make_event())
 begun = Slow.begun.wait(0.5)
 child = os.fork()
