@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from auditlog._pages import page_of
 from auditlog._tabular import (
     LAYOUTS,
     can_read,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import BinaryIO
 
+    from auditlog._pages import Page
     from auditlog._progress import Progress
     from auditlog.abc import Record
     from auditlog.event import AuditEvent
@@ -209,15 +211,13 @@ class _File(FileExporter):
         tally: Tally,
         encoder: Encoder,  # noqa: ARG002
     ) -> Generator[bytes]:
-        with contextlib.closing(tally.batches(events)) as batches:
-            yield from self._chunks(batches, tally)
+        with contextlib.closing(tally.batches(events)) as pages:
+            yield from self._chunks(pages, tally)
 
-    def _chunks(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Generator[bytes]:
+    def _chunks(self, pages: Iterator[Page], tally: Tally) -> Generator[bytes]:
         drain = _Drain()
         with contextlib.closing(self._writer(drain)) as writer:
-            for group in self._groups(batches, tally):
+            for group in self._groups(pages, tally):
                 writer.write_table(group)
                 yield drain.take()
         yield drain.take()
@@ -233,13 +233,11 @@ class _File(FileExporter):
             compression_level=settings._level(),  # noqa: SLF001
         )
 
-    def _groups(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Iterator[Any]:
+    def _groups(self, pages: Iterator[Page], tally: Tally) -> Iterator[Any]:
         pa = pyarrow("ParquetExporter")
         most = self.settings.row_group_rows
         group: list[Any] = []
-        for batch in self._batches(batches, tally):
+        for batch in self._batches(pages, tally):
             group.append(batch)
             rows = sum(each.num_rows for each in group)
             size = sum(each.nbytes for each in group)
@@ -250,18 +248,16 @@ class _File(FileExporter):
         if group:
             yield _one_dictionary(pa.Table.from_batches(group))
 
-    def _batches(
-        self, batches: Iterator[list[Record]], tally: Tally
-    ) -> Iterator[Any]:
+    def _batches(self, pages: Iterator[Page], tally: Tally) -> Iterator[Any]:
         names = self.settings._names()  # noqa: SLF001
-        records = (record for batch in batches for record in batch)
+        records = (record for page in pages for record in page.records)
         if needs_events(names):
             skip = tally.skip_record
             records = (record for record in records if can_read(record, skip))
         rows = min(BATCH_ROWS, self.settings.row_group_rows)
         for chunk in chunks(records, rows):
             yield record_batch(chunk, names)
-            tally.count(chunk)
+            tally.count(page_of(chunk))
 
 
 def _one_dictionary(table: Any) -> Any:

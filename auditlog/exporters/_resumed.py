@@ -207,8 +207,8 @@ class ResumedExport:
     ) -> None:
         rendering, tally = output.rendering, self._tally
         with contextlib.closing(tally.batches(scan.items)) as batches:
-            for records in batches:
-                output.write(rendering.rows(records, tally))
+            for page in batches:
+                output.write(rendering.rows(page, tally))
                 if output.is_due:
                     output.cut()
                     self._note(scan, output)

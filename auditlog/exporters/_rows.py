@@ -218,9 +218,10 @@ class RowExporter(FileExporter):
         """
         output.open()
         rendering = output.rendering
-        with contextlib.closing(tally.batches(events)) as batches:
-            for records in batches:
-                output.write(rendering.rows(records, tally))
+        batches = tally.batches(events, of_bodies=rendering.of_bodies)
+        with contextlib.closing(batches):
+            for page in batches:
+                output.write(rendering.rows(page, tally))
                 if output.is_due:
                     output.cut()
                 yield

@@ -8,17 +8,19 @@ import contextlib
 import functools
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from auditlog import codec
+from auditlog._pages import BodyReader, Page, page_of
 from auditlog.abc import Events, Origin, Reader, Record, Skipped
 from auditlog.errors import ConfigError, ExportError
 from auditlog.event import AuditEvent
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     Exportable = Iterable[Record | AuditEvent | Skipped]
@@ -50,40 +52,54 @@ class Tally:
         self.notes: Counter[str] = Counter()
         self.warnings: list[str] = []
         self._errors = errors
-        self._last: Record | Position | None = None
+        self._last: Callable[[], Position | None] = _nowhere
 
-    def batches(self, events: Exportable) -> Generator[list[Record]]:
+    def batches(
+        self, events: Exportable, *, of_bodies: bool = False
+    ) -> Generator[Page]:
         """
         The records of *events*; what isn't one is counted and left out.
+
+        Args:
+            events: What was given to be exported.
+
+            of_bodies: Whether records are hardly asked for.
         """
+        pages = pages_in(events) if of_bodies else None
+        if pages is not None:
+            yield from self._from_pages(pages)
+            self.last = self.last  # while its store can be asked
+            return
         items = items_of(events)
         with contextlib.closing(items):
             while batch := self._batch(items):
-                yield batch
+                yield page_of(batch)
 
-    def count(self, records: list[Record]) -> None:
+    def count(self, page: Page, places: Sequence[int] | None = None) -> None:
         """
-        Take note that *records* are written.
+        Take note that a *page* is written, or what is at some *places*.
         """
-        if not records:
+        if places is None:
+            places = range(len(page))
+        if not places:
             return
 
-        self.rows += len(records)
+        self.rows += len(places)
+        first, last = page.rows[places[0]], page.rows[places[-1]]
         if self.first is None:
-            self.first = position_of(records[0])
-        self._last = records[-1]
+            self.first = position_of(page.record_of(first))
+        self._last = lambda: position_of(page.record_of(last))
 
     @property
     def last(self) -> Position | None:
         """
         The place of the last event that was counted.
         """
-        at = self._last
-        return position_of(at) if isinstance(at, Record) else at
+        return self._last()
 
     @last.setter
     def last(self, position: Position | None) -> None:
-        self._last = position
+        self._last = lambda: position
 
     def skip_record(self, record: Record, reason: str) -> None:
         """
@@ -110,6 +126,24 @@ class Tally:
         self.skipped[reason] += 1
         if len(self.skipped_first) < MAX_EXAMPLES:
             self.skipped_first.append(skipped)
+
+    def _from_pages(self, pages: Iterator[Page | Skipped]) -> Generator[Page]:
+        bodies: list[bytes] = []
+        rows: list[Any] = []
+        record_of: Any = None
+        with contextlib.closing(_closable(pages)) as found:
+            for page in found:
+                if isinstance(page, Skipped):
+                    self.skip(page)
+                    continue
+                bodies += page.bodies
+                rows += page.rows
+                record_of = page.record_of
+                while len(bodies) >= BATCH:
+                    yield Page(bodies[:BATCH], rows[:BATCH], record_of)
+                    del bodies[:BATCH], rows[:BATCH]
+        if bodies:
+            yield Page(bodies, rows, record_of)
 
     def _batch(self, items: Iterator[Any]) -> list[Record]:
         """
@@ -156,8 +190,28 @@ def items_of(events: Any) -> Any:
             f"can't export a {type(events).__name__}; give a reader, what its "
             "read() returns, or an iterable of events"
         )
-    items = events.scan() if isinstance(events, Events) else iter(events)
+    return _closable(
+        events.scan() if isinstance(events, Events) else iter(events)
+    )
+
+
+def pages_in(events: Any) -> Iterator[Page | Skipped] | None:
+    """
+    The pages of *events*, if they can be had without looking at each.
+    """
+    if isinstance(events, Reader):
+        events = events.read()
+    if isinstance(events, Events) and isinstance(events.reader, BodyReader):
+        return events.reader.scan_bodies(events.query)
+    return None
+
+
+def _closable(items: Any) -> Any:
     return items if hasattr(items, "close") else (item for item in items)
+
+
+def _nowhere() -> None:
+    return None
 
 
 def position_of(record: Record) -> Position:

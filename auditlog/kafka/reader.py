@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -36,10 +37,15 @@ from .starts import ConsumerGroup, at, checked, milliseconds
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator
 
+    from auditlog._pages import Page
     from auditlog.abc import EventQuery, Record, Skipped
 
     from .driver import Consumer
     from .starts import Start
+
+
+# Messages that are looked at together.
+PAGE = 500
 
 
 class KafkaReader(Reader):
@@ -145,6 +151,20 @@ class KafkaReader(Reader):
         """
         return select_last(self._scan, query)
 
+    def scan_bodies(
+        self, query: EventQuery, /
+    ) -> Iterator[Page | Skipped] | None:
+        """
+        The bodies of all events, if *query* has no filters.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        bounds = query.last, query.limit
+        if query.filters or query.order == "newest" or bounds != (None, None):
+            return None
+        return self._bodies(query)
+
     def watch(
         self, query: EventQuery, /
     ) -> Generator[Record | Skipped | None, None, None]:
@@ -238,6 +258,13 @@ class KafkaReader(Reader):
             read = read_spans(consumer, course.spans, idle=self._idle_timeout)
             yield from map(records.read, course.passed(read))
             course.end()
+
+    def _bodies(self, query: EventQuery) -> Iterator[Page | Skipped]:
+        with self._told(), self._consumer() as consumer:
+            spans = self._spans(consumer, query)
+            messages = read_spans(consumer, spans, idle=self._idle_timeout)
+            while chunk := [*islice(messages, PAGE)]:
+                yield from records.pages(chunk)
 
     def _scan(self, query: EventQuery) -> Iterator[Record | Skipped]:
         return select(self._found(query), query)

@@ -10,11 +10,13 @@ import time
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from auditlog import codec
 from auditlog._limited import Limited
+from auditlog._pages import Page
 from auditlog.abc import (
     Reader,
     Record,
@@ -119,6 +121,20 @@ class PostgresReader(Reader):
                 If the database can't be reached or has no tables of ours.
         """
         return select_last(self._scan, query)
+
+    def scan_bodies(
+        self, query: EventQuery, /
+    ) -> Iterator[Page | Skipped] | None:
+        """
+        The bodies of all that matches *query*, if the server tells for sure.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        is_turned = query.last is not None and query.order == "oldest"
+        if is_turned or not Filters(query).is_certain:
+            return None
+        return self._bodies(query)
 
     def find(self, event_id: UUID, /) -> Record | None:
         """
@@ -274,20 +290,44 @@ class PostgresReader(Reader):
         return last or 0
 
     def _found(self, query: EventQuery, last: int) -> Iterator[Record]:
+        for first, end in self._stretches(query, last):
+            for page, _ in self._pages(query, first, end):
+                yield from (record(*columns) for *columns, _ in page)
+
+    def _stretches(
+        self, query: EventQuery, last: int
+    ) -> Iterator[tuple[int, int]]:
+        """
+        The first and the last *seq* of what to look at, one after another.
+        """
         newest = query.order == "newest"
         if newest and query.since is not None and query.until is None:
             # Often enough is found here, and where the stretch of time
             # begins, which takes a look at all of it, is not asked.
             near = max(last - _REACH, 0)
-            yield from self._records(query, near + 1, last)
+            yield near + 1, last
             last = near
-        yield from self._records(query, *self._bounds(query, last))
+        yield self._bounds(query, last)
 
-    def _records(
-        self, query: EventQuery, first: int, last: int
-    ) -> Iterator[Record]:
-        for page, _ in self._pages(query, first, last):
-            yield from (record(*columns) for *columns, _ in page)
+    def _bodies(self, query: EventQuery) -> Iterator[Page]:
+        limits = [n for n in (query.limit, query.last) if n is not None]
+        left = min(limits, default=None)
+        for first, last in self._stretches(query, self._end()):
+            for page, _ in self._pages(query, first, last, what="bodies"):
+                rows = page if left is None else page[:left]
+                yield Page([body for body, _ in rows], rows, self._record_at)
+                if left is not None:
+                    left -= len(rows)
+                    if not left:
+                        return
+
+    def _record_at(self, row: tuple[bytes, int]) -> Record:
+        body, seq = row
+        found = self._ask(self._sql["event_at_seq"], at=seq)
+        for columns in found:
+            return record(*columns)
+        # Deleted since it was read.
+        return Record(event_id=codec.peek(body).event_id, body=body)
 
     def _spotted(
         self, query: EventQuery, first: int, last: int, spot: _Spot
@@ -310,7 +350,12 @@ class PostgresReader(Reader):
         return first or 1, last or 0
 
     def _pages(
-        self, query: EventQuery, first: int, last: int
+        self,
+        query: EventQuery,
+        first: int,
+        last: int,
+        *,
+        what: Literal["page", "bodies"] = "page",
     ) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
         """
         The rows that match, and how far that is.
@@ -324,7 +369,9 @@ class PostgresReader(Reader):
             else:
                 low, high = max(first, last - reach + 1), last
             try:
-                page = self._page(query, low, high, limit, exact=exact)
+                page = self._page(
+                    query, low, high, limit, exact=exact, what=what
+                )
             except ReadError as exc:
                 # A body that PostgreSQL can't parse, though perhaps Python.
                 refused = isinstance(exc.__cause__, EventRefusedError)
@@ -349,9 +396,10 @@ class PostgresReader(Reader):
         limit: int,
         *,
         exact: bool,
+        what: str,
     ) -> list[tuple[Any, ...]]:
         filters = Filters(query, exact=exact)
-        statement = self._sql[f"page_{query.order}"]
+        statement = self._sql[f"{what}_{query.order}"]
         statement = statement.replace("{filters}", filters.sql)
         return self._ask(
             statement, first=first, last=last, limit=limit, **filters.params
