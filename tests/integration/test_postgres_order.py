@@ -330,6 +330,25 @@ def test_warning_tells_who_holds_back(sink, database_url, caplog):
     assert sink.held_back == 0
 
 
+def test_order_that_another_process_went_on_with_is_not_held_back(
+    sink, database_url
+):
+    """
+    Whoever looks next sees that nothing is in the way any more.
+    """
+    other = PostgresSink(database_url)
+    with opened(database_url, INSERT) as slow:
+        sink.write(make_records(1))
+        sink.read(0, 9)
+        assert sink.held_back > 0
+        slow.commit()
+    assert 2 == len(other.read(0, 9))
+    other.close()
+
+    assert [] == sink.read(2, 9)
+    assert 0 == sink.held_back
+
+
 class TestAlarm:
     """
     A clock of ours, so that nobody waits for half a minute.

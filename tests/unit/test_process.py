@@ -124,7 +124,8 @@ class TestExit:
         )
 
         assert [] == lines
-        assert "3 events are not stored in FileSink after 0.5 s" in err
+        said = "3 events are not stored in FileSink after 0.5 s"
+        assert f"publisher 'default': {said}" in err.splitlines()
         assert time.monotonic() - before < 20
 
     def test_event_queued_at_exit_is_stored(self, run):

@@ -281,9 +281,12 @@ class TestCodec:
             stored.records[0].body
         )
 
-    def test_fault_of_the_codec_costs_one_event(self, stored, monkeypatch):
+    def test_fault_of_the_codec_costs_one_event(
+        self, stored, monkeypatch, caplog
+    ):
         """
-        The worker goes on, and the event's receipt tells what happened.
+        The worker goes on, the event's receipt tells what happened, and
+        nobody blames the sink.
         """
         codec_ = codec.codec_named("cloudevents")
 
@@ -303,6 +306,7 @@ class TestCodec:
 
         assert [True, False, True] == [r.exception() is None for r in receipts]
         assert ["1", "3"] == [e.resource.id for e in stored.events]
+        assert "Failed to publish" not in caplog.text
 
     def test_event_given_up_by_close_is_not_refused_as_well(
         self, sink, monkeypatch, caplog

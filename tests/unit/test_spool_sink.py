@@ -67,7 +67,11 @@ def fill(sink):
         batch = make_records(10)
         count = stored_of(sink, batch)
         stored += batch[:count]
-    with pytest.raises(SinkUnavailableError, match="is full"):
+    with pytest.raises(
+        SinkUnavailableError,
+        match=r"is full \(\d+ of 131072 bytes\); it goes on once relays have "
+        "delivered, or raise 'max_bytes'$",
+    ):
         sink.write(make_records(1))
     return stored
 
@@ -902,9 +906,33 @@ class TestProcesses:
         assert 1 == kept.attempts
         assert [sink.folder] == [*sink.folder.parent.iterdir()]
 
+    def test_takeover_keeps_an_event_whose_id_is_taken(
+        self, make, monkeypatch, caplog
+    ):
+        """
+        It is set aside with its bytes and counted as lost, and what came
+        with it is taken over.
+        """
+        monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+        other, sink = make(), make()
+        other.write(records := make_records(2))
+        sink.write([own := make_conflict(records[0])])
+        other.close()
+
+        found = all_of(sink)
+
+        assert bodies([own, records[1]]) == bodies(found)
+        assert 1 == sink.lost
+        (kept,) = (sink.folder / "quarantine").iterdir()
+        assert records[0].body in kept.read_bytes()
+        assert (
+            "1 audit events that were taken over have the ids of others"
+            in (caplog.text)
+        )
+
     def test_full_spool_takes_over_later(self, make, monkeypatch, caplog):
         """
-        What has no room stays where it is.
+        What has no room stays where it is, and that is said once.
         """
         monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
         other = make(**SMALL)
@@ -913,6 +941,9 @@ class TestProcesses:
         own = fill(sink)
         lease = sink.lease("topic")
         other.close()
+        for _ in range(2):
+            assert bodies(own) == bodies(all_of(sink))
+        assert 1 == caplog.text.count("can't take over")
 
         got, position = [], 0
         while page := sink.read(position, 100):
