@@ -26,12 +26,21 @@ PARTS = ("publisher", "_engine", "relay", "spool", "postgres")
 NOTICED = {1, 3, 36, 24, -24, 152, 255}
 
 # Python 3.11 crashes over the context variable in which mutmut keeps who
-# calls whom, and nobody here asks for that.
+# calls whom, which nobody here asks for. And most mutants are noticed by a
+# test that takes no time, so those come first.
 MUTMUT = """
-from mutmut.core import MutmutCallStack
 from mutmut.__main__ import cli
+from mutmut.core import MutmutCallStack
+from mutmut.runners.harness import PytestRunner
+from mutmut.state import state
 
 MutmutCallStack.set = MutmutCallStack.reset = staticmethod(lambda _: None)
+
+def run_tests(self, *, mutant_name, tests, run=PytestRunner.run_tests):
+    tests = sorted(tests, key=lambda test: state().duration_by_test[test])
+    return run(self, mutant_name=mutant_name, tests=tests)
+
+PytestRunner.run_tests = run_tests
 cli()
 """
 

@@ -183,7 +183,7 @@ class TestFork:
         The child doesn't store again what the parent has queued; the copies
         of the receipts are told so.
         """
-        lines, _ = run(
+        lines, told = run(
             """
             publisher = AuditLogPublisher(FileSink(path, delay=0.2))
             receipts = [publisher.enqueue(event(n)) for n in range(50)]
@@ -192,6 +192,7 @@ class TestFork:
                 time.sleep(0.5)
                 ok = all(r.done() for r in receipts)
                 publisher.close()
+                print(receipts[-1].exception(0), file=sys.stderr, flush=True)
                 os._exit(0 if ok else 1)
             assert os.waitpid(child, 0)[1] == 0
             publisher.flush()
@@ -199,6 +200,7 @@ class TestFork:
         )
 
         assert [str(n) for n in range(50)] == lines
+        assert "the event is on its way in the parent process" in told
 
     def test_lock_that_is_held_at_the_fork(self, run):
         """

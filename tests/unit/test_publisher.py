@@ -306,7 +306,14 @@ class TestCodec:
 
         assert [True, False, True] == [r.exception() is None for r in receipts]
         assert ["1", "3"] == [e.resource.id for e in stored.events]
-        assert "Failed to publish" not in caplog.text
+        refused = receipts[1].event_id
+        (line,) = caplog.records
+        assert line.getMessage() == (
+            "Refused for good: 1 audit events of publisher 'default', the "
+            f"first, {refused}, because: event {refused} has no body: "
+            "ZeroDivisionError"
+        )
+        assert [str(refused)] == line.auditlog_event_ids
 
     def test_event_given_up_by_close_is_not_refused_as_well(
         self, sink, monkeypatch, caplog
