@@ -40,6 +40,7 @@ from auditlog.event import Actor, AuditEvent, Resource
 from auditlog.memory import InMemorySink
 from auditlog.publisher import AuditLogPublisher
 from auditlog.testing.faults import FaultySink
+from tests.postgres_tools import in_thread, until
 
 
 def make_event(n=0, **changes):
@@ -495,6 +496,19 @@ class TestEnqueue:
         first, second = asyncio.run(main())
 
         assert first == second
+
+    def test_result_waits_as_long_as_it_takes(self, publisher, sink):
+        """
+        Without a timeout, until the event is decided on.
+        """
+        sink.stall()
+        receipt = publisher.enqueue(make_event())
+        joined = in_thread(receipt.result)
+        until(lambda: receipt._waiters)
+
+        sink.flow()
+
+        assert receipt.event_id == joined().event_id
 
     def test_result_times_out_and_the_event_stays(
         self, publisher, sink, stored

@@ -315,6 +315,30 @@ class TestTrouble:
 
         assert expected == ids(target)
 
+    def test_journal_that_fails_is_told(
+        self, journal, target, relay, monkeypatch, caplog
+    ):
+        """
+        Also where the journal has no logger of its own.
+        """
+        fill(journal, 1)
+        read, broken = journal.read, [SinkUnavailableError("disk away")]
+
+        def failing(after, limit):
+            if broken:
+                raise broken.pop()
+            return read(after, limit)
+
+        monkeypatch.setattr(journal, "read", failing)
+        relay.start()
+        wait_until(lambda: target.records)
+
+        assert (
+            "auditlog.relay",
+            logging.ERROR,
+            "Failed to publish audit log event: disk away",
+        ) in caplog.record_tuples
+
     def test_unknown_cluster_line(self, journal, sink, relay, caplog):
         """
         The product's text, with the number waiting beside it.

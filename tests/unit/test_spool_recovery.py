@@ -57,6 +57,24 @@ def copied(tmp_path):
         sink.close()
 
 
+def test_torn_end_is_cut_and_told(make, caplog):
+    """
+    As no loss: a write that was under way was told to nobody.
+    """
+    sink = make(name="one")
+    sink.write(records := make_records(2))
+    (path,) = segments(sink)
+    sink.close()
+    with path.open("ab") as file:
+        file.write(b"\xffAE1")
+
+    with caplog.at_level("INFO", "auditlog.spool"):
+        found = all_of(make(name="one"))
+
+    assert bodies(records) == bodies(found)
+    assert [f"spool: cut 4 torn bytes off {path}"] == caplog.messages
+
+
 def test_torn_anywhere_gives_what_is_whole(make, tmp_path):
     """
     Whatever part of the newest file reached the disk, the whole frames in it
