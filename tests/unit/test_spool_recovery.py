@@ -57,6 +57,18 @@ def copied(tmp_path):
         sink.close()
 
 
+def test_stray_byte_costs_no_event():
+    """
+    The next frame is found wherever it begins.
+    """
+    parts = frame.encode(1, [bytes(16)], [0], [b"{}"])
+
+    damage, found = frame.scan(b"?" + b"".join(parts), 0, 0)
+
+    assert (0, 1) == (damage.start, damage.end)
+    assert (1, 1) == (found.start, found.index)
+
+
 def test_torn_end_is_cut_and_told(make, caplog):
     """
     As no loss: a write that was under way was told to nobody.

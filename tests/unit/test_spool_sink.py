@@ -714,6 +714,7 @@ class TestClosing:
         Who still holds it gets an error, and not another's folder.
         """
         sink.write(make_records(1))
+        lease = sink.lease("late")
         spool = sink._spool
         before = segments(sink)
         sink.close()
@@ -722,6 +723,12 @@ class TestClosing:
             spool.log.append(make_records(1))
         with pytest.raises(LeaseLostError, match="closed"):
             spool.deliveries.lease("topic", 1.0)
+        with pytest.raises(
+            LeaseLostError,
+            match="^another holder has the lease of relay 'late', or the "
+            r"spool was closed$",
+        ):
+            lease.renew()
 
         assert before == segments(sink)
 
