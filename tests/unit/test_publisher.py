@@ -36,7 +36,7 @@ from auditlog.errors import (
     SinkTimeoutError,
     SinkUnavailableError,
 )
-from auditlog.event import Actor, AuditEvent, Resource
+from auditlog.event import Actor, AuditEvent, RequestContext, Resource
 from auditlog.memory import InMemorySink
 from auditlog.publisher import AuditLogPublisher
 from auditlog.testing.faults import FaultySink
@@ -594,9 +594,11 @@ class TestEnqueue:
         found = stored.events
         assert [e.resource.id for e in found] == ["0", "1", "2", "web", "10"]
         gap = found[3]
-        assert (gap.event_type, gap.outcome) == (
+        assert (gap.event_type, gap.outcome, gap.code, gap.reason) == (
             "AuditLog.Event.Drop",
             "failure",
+            "BUFFER_FULL",
+            "events were dropped because the buffer was full",
         )
         assert gap.metadata["count"] == publisher.dropped == 7
         times = [
@@ -665,14 +667,24 @@ class TestEnqueue:
         """
         sink.stall()
         publisher = AuditLogPublisher(sink, max_events=1, overflow="drop")
-        with bind(actor=Actor(id="alice"), tenant="acme", correlation_id="c"):
+        context = {
+            "actor": Actor(id="alice"),
+            "request": RequestContext(source_ip="192.0.2.1"),
+            "tenant": "acme",
+            "correlation_id": "c",
+            "traceparent": f"00-{'1' * 32}-{'2' * 16}-01",
+        }
+        with bind(**context):
             publisher.enqueue(make_event(1))
             publisher.enqueue(make_event(2))
             sink.flow()
             publisher.close()
 
-        gap = stored.events[-1]
-        assert (gap.actor, gap.tenant, gap.correlation_id) == (None,) * 3
+        told = [attrs.asdict(each, recurse=False) for each in stored.events]
+        assert context == {name: told[0][name] for name in context}
+        assert dict.fromkeys(context) == {
+            name: told[-1][name] for name in context
+        }
 
     def test_drops_of_many_threads_are_counted_exactly(self, sink, stored):
         """
