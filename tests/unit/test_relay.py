@@ -14,6 +14,7 @@ from auditlog.errors import (
     ClusterNotFoundError,
     DeliveryTimeoutError,
     EventRefusedError,
+    LeaseLostError,
     PartialWriteError,
     SinkSetupError,
     SinkTimeoutError,
@@ -333,11 +334,17 @@ class TestTrouble:
         relay.start()
         wait_until(lambda: target.records)
 
-        assert (
-            "auditlog.relay",
-            logging.ERROR,
-            "Failed to publish audit log event: disk away",
-        ) in caplog.record_tuples
+        assert [
+            (logging.ERROR, "Failed to publish audit log event: disk away"),
+            (
+                logging.WARNING,
+                "relay 'topic' keeps the events that wait and tries again",
+            ),
+        ] == [
+            (record.levelno, record.getMessage())
+            for record in caplog.records
+            if record.name == "auditlog.relay"
+        ]
 
     def test_unknown_cluster_line(self, journal, sink, relay, caplog):
         """
@@ -523,6 +530,20 @@ class TestThreads:
         assert [5.0, 7.0, 7.0] == naps.seconds
         assert [1] == renewals
         assert [] == caplog.records
+
+    def test_without_a_lease_nothing_is_written(self, journal, sink, relay):
+        """
+        Another relay writes the same by then, and what comes behind it.
+        """
+        fill(journal, 1)
+        lease = journal.lease("topic")
+
+        with pytest.raises(
+            LeaseLostError, match=r"^another holder has the lease 'topic'$"
+        ):
+            relay._write(lease, journal.read(0, 1))
+
+        assert [] == sink.batches
 
     def test_lease_of_before_is_not_renewed(self, journal, relay):
         """
