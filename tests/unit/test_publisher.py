@@ -1044,7 +1044,9 @@ class TestShape:
 
         assert "7" == sink.events[0].resource.id
 
-    @pytest.mark.parametrize("option", ["max_events", "batch_bytes"])
+    @pytest.mark.parametrize(
+        "option", ["max_events", "max_bytes", "batch_events", "batch_bytes"]
+    )
     def test_bounds_are_checked(self, sink, option):
         """
         A bound of 0 could store nothing.

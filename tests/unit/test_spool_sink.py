@@ -737,6 +737,37 @@ class TestClosing:
         assert before == segments(sink)
 
 
+@pytest.mark.parametrize(
+    ("call", "args", "doing"),
+    [
+        ("write", [make_records(1)], "store events in"),
+        ("read", [0, 9], "read"),
+        ("size", [], "read"),
+        ("position", ["x"], "read a position in"),
+        ("lease", ["x"], "keep a position in"),
+        ("forget", ["x"], "keep a position in"),
+        ("status", [], "look into"),
+        ("dead_letters", ["x"], "read dead letters in"),
+        ("redriven", ["x", 1], "keep a dead letter in"),
+        ("refused_again", ["x", 1, "no"], "keep a dead letter in"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_error_says_what_could_not_be_done(tmp_path, call, args, doing):
+    """
+    And in which spool; here a file is in the place of its folder.
+    """
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(SinkSetupError) as caught:
+        getattr(SpoolSink(path), call)(*args)
+
+    assert str(caught.value) == (
+        f"can't {doing} spool {str(path)!r}: EEXIST, File exists; it must be "
+        "a folder on a local disk that this user can write to"
+    )
+
+
 HOLD = """
 import os, sys
 from auditlog.spool import SpoolSink
