@@ -346,6 +346,24 @@ class TestTrouble:
             if record.name == "auditlog.relay"
         ]
 
+    def test_lease_that_cannot_be_released_is_told(
+        self, journal, relay, caplog
+    ):
+        """
+        To whoever wonders why the next relay has to wait for its end.
+        """
+        relay.start()
+        wait_until(lambda: relay.holding)
+
+        def release():
+            raise SinkUnavailableError("away")
+
+        relay._lease.release = release
+        with caplog.at_level(logging.DEBUG, "auditlog.relay"):
+            relay.stop(5)
+
+        assert ["relay 'topic' keeps its lease: away"] == caplog.messages
+
     def test_unknown_cluster_line(self, journal, sink, relay, caplog):
         """
         The product's text, with the number waiting beside it.
