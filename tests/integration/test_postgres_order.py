@@ -269,7 +269,11 @@ def test_size_waits_for_what_was_stored_before(sink, database_url):
     """
     with opened(database_url, INSERT) as slow:
         sink.write(make_records(2))
-        with pytest.raises(SinkTimeoutError, match="held back"):
+        with pytest.raises(
+            SinkTimeoutError,
+            match="^the order of events is held back after 0.05 s by an open "
+            r"transaction that wrote one; commit it or roll it back$",
+        ):
             sink.size(timeout=0.05)
         join = in_thread(lambda: sink.size(timeout=20))
         slow.commit()
