@@ -834,6 +834,16 @@ class TestProcesses:
 
         assert 3 == sink.size()
 
+    def test_holder_that_does_not_tell_its_number(self, make):
+        """
+        Its folder is in use all the same.
+        """
+        sink = make(name="one")
+        os.truncate(sink.folder / "lock", 0)
+
+        with pytest.raises(SinkSetupError, match="by process unknown; leave"):
+            make(name="one").size()
+
     def test_next_process_goes_on(self, make, tmp_path):
         """
         A new start takes over the folder, with its order and positions.
