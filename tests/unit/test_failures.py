@@ -79,7 +79,11 @@ def test_recovery_is_said_once(failures, clock, caplog):
     failures.worked()
     failures.worked()
 
-    assert 1 == caplog.text.count("works again after 42.0 s")
+    (line,) = [r for r in caplog.records if r.levelno == logging.INFO]
+    assert line.getMessage() == (
+        "Publishing audit log events works again after 42.0 s"
+    )
+    assert line.auditlog_by == "relay 'x'"
 
 
 @pytest.mark.parametrize(
