@@ -748,6 +748,31 @@ class TestEnqueue:
         assert joined().exception(10) is None
         publisher.close()
 
+    def test_refusal_of_an_event_that_waited_for_room_is_told(self, sink):
+        """
+        By flush(), as of any event whose receipt nobody has looked at.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink, max_events=1, overflow_timeout=10)
+        publisher.enqueue(make_event(1))
+        sink.arrived.acquire()
+        joined = in_thread(lambda: publisher.enqueue(make_event(2)))
+        until(lambda: publisher._buffer._watchers)
+        sink.refuse(
+            lambda record: (
+                EventRefusedError("no")
+                if record.event.resource.id == "2"
+                else None
+            )
+        )
+        sink.flow()
+        receipt = joined()
+
+        with pytest.raises(PartialWriteError) as caught:
+            publisher.flush()
+        assert {receipt.event_id} == caught.value.failed.keys()
+        publisher.close()
+
     def test_bytes_are_bounded(self, sink):
         """
         Few large events fill the buffer as well; one alone always fits.
