@@ -723,7 +723,11 @@ class TestClosing:
         before = segments(sink)
         sink.close()
 
-        with pytest.raises(SinkUnavailableError, match="closed meanwhile"):
+        said = (
+            f"spool {str(spool.folder)!r} was closed meanwhile; the next call "
+            "opens it again"
+        )
+        with pytest.raises(SinkUnavailableError, match=re.escape(said)):
             spool.log.append(make_records(1))
         with pytest.raises(LeaseLostError, match="closed"):
             spool.deliveries.lease("topic", 1.0)
