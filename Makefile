@@ -11,7 +11,7 @@
 #   make fuzz ARGS="url --seconds 600"   texts that break a promise
 #   make hammer ROUNDS=1000   kills, cuts and outages, and what they cost
 #   make soak ARGS="--seconds 86400"   one process among faults, for long
-#   make mutants ARGS="'auditlog.relay.*'"   mistakes that no test notices
+#   make mutants ARGS="--sample 50"   mistakes that no test notices
 
 PYTHON ?= python3
 VENV   := .venv
@@ -72,7 +72,7 @@ soak: $(VENV)/services $(VENV)/group-tests
 
 # In the package's own folder: the mutants stand in for what is installed.
 mutants: $(VENV)/services $(VENV)/group-mutation
-	nice -n 10 $(BIN)/mutmut run --max-children 1 $(ARGS)
+	nice -n 10 $(BIN)/python -m tests.mutants $(ARGS)
 
 clean:
 	rm -rf $(VENV) build mutants docs/_build

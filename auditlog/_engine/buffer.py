@@ -42,6 +42,10 @@ MAX_UNSEEN = 1_000
 # building and handing over all of them.
 LINGER = 0.02
 
+# How long the worker waits for one more of the callers that it has answered
+# to come again, in seconds.
+AGAIN = 0.0002
+
 # How long a handler lets others have the lock until it looks again, in
 # seconds.
 TURN = 0.002
@@ -106,6 +110,7 @@ class Buffer:
         self.sink = sink
         # Reentrant, for handlers whose own thread is in here.
         self.lock = threading.RLock()
+        self._others = threading.Condition(self.lock)
         self.events = 0
         self.bytes = 0
         self.closed = False
@@ -116,6 +121,8 @@ class Buffer:
         self._worker: Gate | None = None
         # Whether it only waits for more to come.
         self._lingers = False
+        # How many callers the batch has, and how many are to share the next.
+        self._answered = self._together = 0
         # Somebody waits for an event of that number, or a later one.
         self._wanted = 0
         self._full = (max_events, max_bytes)
@@ -150,12 +157,20 @@ class Buffer:
 
             urgent: Whether a caller waits and wants to hear of trouble.
 
-            waiter: Woken, if there is no room, when there may be some.
+            waiter:
+                Woken, if there is no room, when there may be some; and if
+                the caller waits, when the event is decided on.
 
         Raises:
             PublisherClosedError: If it was closed.
         """
-        receipt = PendingReceipt(event, self, weight=weight, urgent=urgent)
+        receipt = PendingReceipt(
+            event,
+            self,
+            weight=weight,
+            urgent=urgent,
+            waiter=waiter if urgent else None,
+        )
         with self.lock:
             if self.closed:
                 raise PublisherClosedError
@@ -163,28 +178,33 @@ class Buffer:
                 self.events >= self.max_events
                 or self.bytes + weight > self.max_bytes
             ):
-                if waiter is not None:
-                    self._watchers.append(waiter)
-                self._wanted = self._taken
-                if self._worker is not None:
-                    self._worker.open()
+                self._want_room(waiter)
                 return None
             if self._starts:
                 self._tell_start()
             if self._gap is not None:
                 self._close_gap()
             self._append(receipt)
-            if urgent:
-                # A signal handler may have come first, with a later number.
-                self._wanted = self._taken
             # The worker removes it: were it removed here, a signal handler
             # that raises before open() would leave the worker asleep.
             worker = self._worker
-            if self._lingers and not urgent and not self._is_full():
+            if urgent:
+                # A signal handler may have come first, with a later number.
+                self._wanted = self._taken
+                if len(self._queue) < self._together:
+                    worker = None
+            elif self._lingers and not self._is_full():
                 worker = None
         if worker is not None:
             worker.open()
         return receipt
+
+    def _want_room(self, waiter: Gate | asyncio.Future[None] | None) -> None:
+        if waiter is not None:
+            self._watchers.append(waiter)
+        self._wanted = self._taken
+        if self._worker is not None:
+            self._worker.open()
 
     def want(self, number: int) -> None:
         """
@@ -356,6 +376,8 @@ class Buffer:
         What nobody waits for lingers, unless there is enough of it.
         """
         self._full = (max_events, max_bytes)
+        if wait:
+            self._gather()
         while True:
             gate = Gate()
             with self.lock:
@@ -370,6 +392,28 @@ class Buffer:
                     return self._next(max_events, max_bytes)
                 self._lingers = pause is not None
             gate.wait(pause)
+
+    def _gather(self) -> None:
+        """
+        Let callers that were just answered come again, as long as they do.
+
+        Or those who came meanwhile would get a write of their own, and two
+        groups would wait for each other's writes, by turns and for ever.
+        """
+        together = self._answered + len(self._queue)
+        if not self._answered or together == 1 or self._is_full():
+            return
+        gate, before = Gate(), -1
+        with self.lock:
+            if self.closed:
+                return
+            self._worker, self._lingers = gate, True
+            self._together = together
+        while before < (now := len(self._queue)) < together:
+            if gate.wait(AGAIN):
+                break
+            before = now
+        self._together = 0
 
     def _pause(self) -> float | None:
         """
@@ -397,6 +441,7 @@ class Buffer:
             ids.add(number)
             batch.append(self._queue.popleft())
         self._batch = batch
+        self._answered = sum(receipt.urgent for receipt in batch)
         return batch
 
     def start(self, batch: Iterable[PendingReceipt]) -> list[PendingReceipt]:
@@ -581,14 +626,14 @@ class Buffer:
 
             timeout: Longest wait, in seconds; None waits for ever.
         """
+        try:
+            self._others.notify(0)
+        except RuntimeError:  # this thread hasn't got it
+            return comes(timeout)
         end = math.inf if timeout is None else time.monotonic() + timeout
-        others = threading.Condition(self.lock)
         while not comes(0.0):
             left = end - time.monotonic()
-            try:
-                others.wait(min(max(left, 0.0), TURN))
-            except RuntimeError:  # this thread hasn't got it
-                return comes(timeout)
+            self._others.wait(min(max(left, 0.0), TURN))
             if left <= 0.0:
                 return comes(0.0)
         return True

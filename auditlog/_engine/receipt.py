@@ -18,7 +18,7 @@ from auditlog.errors import SinkTimeoutError
 if TYPE_CHECKING:
     import asyncio
 
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Sequence
     from uuid import UUID
 
     from auditlog._engine.buffer import Buffer
@@ -75,10 +75,12 @@ class Gate:
         return self._lock.acquire(timeout=timeout)
 
 
-def wake(waiters: Iterable[Gate | asyncio.Future[None]]) -> None:
+def wake(waiters: Sequence[Gate | asyncio.Future[None]]) -> None:
     """
     Let everyone in *waiters* go on; one call into each event loop.
     """
+    if not waiters:
+        return
     loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for waiter in waiters:
         if isinstance(waiter, Gate):
@@ -114,6 +116,7 @@ class PendingReceipt:
     __slots__ = (
         "_buffer",
         "_error",
+        "_waiter",
         "_waiters",
         "at_sink",
         "event",
@@ -127,7 +130,13 @@ class PendingReceipt:
     )
 
     def __init__(
-        self, event: AuditEvent, buffer: Buffer, *, weight: int, urgent: bool
+        self,
+        event: AuditEvent,
+        buffer: Buffer,
+        *,
+        weight: int,
+        urgent: bool,
+        waiter: Gate | asyncio.Future[None] | None = None,
     ) -> None:
         self.event_id = event.event_id
         # None once it is decided on, so that memory is free at once.
@@ -144,7 +153,9 @@ class PendingReceipt:
         self.place: str | None = None
         self._buffer = buffer
         self._error: AuditLogError | None = None
-        self._waiters: list[Gate | asyncio.Future[None]] | None = None
+        # That of its owner, who alone waits then, and need not ask for it.
+        self._waiter = waiter
+        self._waiters = None if waiter is None else [waiter]
 
     def done(self) -> bool:
         """
@@ -201,8 +212,12 @@ class PendingReceipt:
         if self.event is None:
             return True
 
-        gate = Gate()
-        if not self.watch(gate) or self._buffer.wait(gate.wait, timeout):
+        gate = self._waiter
+        if not isinstance(gate, Gate):
+            gate = Gate()
+            if not self.watch(gate):
+                return True
+        if self._buffer.wait(gate.wait, timeout):
             return True
 
         with self._buffer.lock, contextlib.suppress(ValueError):
@@ -249,9 +264,12 @@ class PendingReceipt:
         """
         import asyncio  # noqa: PLC0415 - only where a loop runs
 
-        future = asyncio.get_running_loop().create_future()
-        if self.watch(future):
-            yield from future
+        future = self._waiter
+        if not isinstance(future, asyncio.Future):
+            future = asyncio.get_running_loop().create_future()
+            if not self.watch(future):
+                return self.result()
+        yield from future
         return self.result()
 
     def __repr__(self) -> str:

@@ -85,7 +85,18 @@ class Patience:
         """
         As :meth:`call`, where *attempt* itself knows if anything worked.
         """
-        return self._retrying()(attempt)
+        try:
+            return attempt()
+        except Exception as exc:  # noqa: BLE001 - raised again there
+            failed = [exc]
+        # Only now: for what works, tenacity would cost as much as the rest.
+
+        def again() -> T:
+            if failed:
+                raise failed.pop()
+            return attempt()
+
+        return self._retrying()(again)
 
     def _retrying(self) -> Retrying:
         # See load().

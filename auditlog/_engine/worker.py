@@ -194,6 +194,7 @@ class Worker:
                 self._buffer.store(pending, self._place())
                 self.failures.worked()
                 self._after_write()
+                return
 
     def _interrupts(self, exc: BaseException) -> bool:
         """

@@ -41,6 +41,8 @@ class Writing:
 
         going_on: *resume* or *follow*, if one of them is so.
 
+        workers: How many processes render, if it was said.
+
         overwrite: Whether a file that exists may be replaced.
 
         errors: What becomes of records that aren't audit events.
@@ -53,6 +55,7 @@ class Writing:
     table: dict[str, Any]
     common: dict[str, Any]
     going_on: dict[str, bool] = attrs.field(factory=dict)
+    workers: int | None = None
     overwrite: bool = True
     errors: Literal["report", "raise"] = "report"
     progress: bool | None = None
@@ -75,7 +78,8 @@ def export(reader: Reader, query: EventQuery, how: Writing) -> ExportReport:
             "to replace it"
         )
     name = format_of(how.target, how.format)
-    refuse_misplaced(name, how.table)
+    parallel = {} if how.workers is None else {"workers": how.workers}
+    refuse_misplaced(name, [*how.table, *parallel])
     exporter: Any = exporter_for(name, how.table, how.common)
     target: Any = how.target
     if target == "-":
@@ -87,6 +91,7 @@ def export(reader: Reader, query: EventQuery, how: Writing) -> ExportReport:
         errors=how.errors,
         overwrite=how.overwrite,
         **how.going_on,
+        **parallel,
     )
     return report
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from auditlog import codec
+from auditlog.abc import Record
 from auditlog.codec._cells import cells_of
 from auditlog.errors import DecodingError, ExportError
 
@@ -27,7 +29,7 @@ from ._text import TextExporter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from auditlog.abc import Record
+    from auditlog._pages import Page
 
     from ._tally import Tally
 
@@ -209,20 +211,22 @@ class _Table(Rendering):
             else [[*EVENT_COLUMNS].index(name) for name in fields]
         )
         self._needs_origin = bool({*fields} & {*ORIGIN_COLUMNS})
+        self.of_bodies = {*fields} <= {*EVENT_COLUMNS}
         self._text = cells.__getitem__
         self._delimiter = cells.delimiter
 
-    def rows(self, records: list[Record], tally: Tally) -> list[str]:
+    def rows(self, page: Page, tally: Tally) -> list[str]:
         written = []
         rows = []
-        for record in records:
+        for place, body in enumerate(page.bodies):
+            row = page.rows[place]
             try:
-                rows.append(self._row(record))
+                rows.append(self._row(body, row))
             except DecodingError as exc:
-                tally.skip_record(record, str(exc))
+                tally.skip_record(page.record_of(row), str(exc))
             else:
-                written.append(record)
-        tally.count(written)
+                written.append(place)
+        tally.count(page, written)
         tally.notes["guarded"] |= self._cells.guarded
         tally.notes["too long"] |= self._cells.too_long
         return rows
@@ -241,29 +245,34 @@ class _Table(Rendering):
         if tally.rows >= EXCEL_ROWS:
             yield f"Excel shows {EXCEL_ROWS:,} rows; there are {tally.rows:,}"
 
-    def _row(self, record: Record) -> str:
-        if self._needs_origin and record.origin is None:
-            raise ExportError(
-                f"event {record.event_id} comes from no topic, so it has no "
-                "partition and offset; use layout='events' or a KafkaReader"
-            )
-
-        cells = self._fields_of(record)
+    def _row(self, body: bytes, row: object) -> str:
+        cells = self._fields_of(body)
         if cells is None:
-            event = record.event if self._needs_event else None
-            text = self._text
-            cells = [column(record, event, text) for column in self._columns]
+            record = row if isinstance(row, Record) else None
+            cells = self._cells_of(body, record)
         # One null alone would make a blank line, which many tools leave out.
         return (self._delimiter.join(cells) or '""') + "\r\n"
 
-    def _fields_of(self, record: Record) -> list[str] | None:
+    def _fields_of(self, body: bytes) -> list[str] | None:
         """
         The cells, if they can be told without building the event.
         """
-        if self._places is None or record.is_decoded:
+        if self._places is None:
             return None
-        fields = cells_of(record.body)
+        fields = cells_of(body)
         if fields is None:
             return None
         cells = event_cells(fields, self._text)
         return [cells[place] for place in self._places]
+
+    def _cells_of(self, body: bytes, record: Record | None) -> list[str]:
+        if self._needs_origin and (record is None or record.origin is None):
+            event_id = record and record.event_id
+            raise ExportError(
+                f"event {event_id} comes from no topic, so it has no "
+                "partition and offset; use layout='events' or a KafkaReader"
+            )
+        event = None
+        if self._needs_event:
+            event = record.event if record else codec.decode(body)
+        return [column(record, event, self._text) for column in self._columns]

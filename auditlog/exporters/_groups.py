@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from auditlog._pages import page_of
 from auditlog._tabular import (
     can_read,
     needs_events,
@@ -26,6 +27,7 @@ from ._tally import BATCH
 
 
 if TYPE_CHECKING:
+    from auditlog._pages import Page
     from auditlog.abc import Record
 
     from ._output import Part
@@ -84,6 +86,7 @@ class TableForm:
             schema(self.names),
             compression=self.compression or "none",
             compression_level=self.level,
+            write_page_index=False,  # it says where pages are, too
         ) as writer:
             if table is not None:
                 writer.write_table(table, row_group_size=table.num_rows)
@@ -147,15 +150,16 @@ class GroupOutput(Output):
         """
         return self._waiting.room
 
-    def add(self, records: list[Record], tally: Tally) -> None:
+    def add(self, page: Page, tally: Tally) -> None:
         """
-        Take in *records*, and write the row group that they complete.
+        Take in a *page*, and write the row group that it completes.
         """
+        records = page.records
         if needs_events(self._form.names):
             skip = tally.skip_record
             records = [each for each in records if can_read(each, skip)]
         self._waiting.add(records)
-        tally.count(records)
+        tally.count(page_of(records))
         if self._waiting.is_full:
             self._write()
 

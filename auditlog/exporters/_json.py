@@ -19,7 +19,7 @@ from ._text import TextExporter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from auditlog.abc import Record
+    from auditlog._pages import Page
     from auditlog.profiles import Profile
 
     from ._tally import Tally
@@ -94,18 +94,19 @@ class _Bodies(Rendering):
 
     def __init__(self, profile: Profile | None) -> None:
         self._profile = profile
+        self.of_bodies = profile is None
 
-    def rows(self, records: list[Record], tally: Tally) -> list[bytes]:
+    def rows(self, page: Page, tally: Tally) -> list[bytes]:
         if self._profile is not None:
-            return rendered(records, self._profile, tally)
+            return rendered(page, self._profile, tally)
 
-        bodies = [record.body for record in records]
+        bodies = page.bodies
         joined = b"".join(bodies)
         if b"\n" in joined or b"\r" in joined:
             mended = sum(b"\n" in body or b"\r" in body for body in bodies)
             tally.notes["mended"] += mended
             bodies = [on_one_line(body) for body in bodies]
-        tally.count(records)
+        tally.count(page)
         return bodies
 
     def warnings(self, tally: Tally) -> Iterator[str]:

@@ -16,7 +16,7 @@ from ._text import TextExporter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from auditlog.abc import Record
+    from auditlog._pages import Page
     from auditlog.profiles import Profile
 
     from ._rendering import Rendering
@@ -77,8 +77,8 @@ class _Lines(Lines):
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
 
-    def rows(self, records: list[Record], tally: Tally) -> list[bytes]:
-        return rendered(records, self._profile, tally)
+    def rows(self, page: Page, tally: Tally) -> list[bytes]:
+        return rendered(page, self._profile, tally)
 
     def warnings(self, tally: Tally) -> Iterator[str]:
         yield from cut_by(self._profile, tally)

@@ -17,7 +17,7 @@ from ._tally import BATCH
 if TYPE_CHECKING:
     from hashlib import _Hash as HASH
 
-    from auditlog.abc import Record
+    from auditlog._pages import Page
 
     from ._compression import Encoder
     from ._local import Write
@@ -108,10 +108,17 @@ class Output(ABC):
         """
         return BATCH
 
-    @abstractmethod
-    def add(self, records: list[Record], tally: Tally) -> None:
+    @property
+    def of_bodies(self) -> bool:
         """
-        Take in those *records* that can be read; all are counted.
+        Whether the record of an event is hardly asked for.
+        """
+        return False
+
+    @abstractmethod
+    def add(self, page: Page, tally: Tally) -> None:
+        """
+        Take in those events of *page* that can be read; all are counted.
         """
 
     @property
@@ -194,11 +201,23 @@ class RowOutput(Output):
         super().go_on(parts, part, inner)
         self._settled = part.bytes if part else 0
 
-    def add(self, records: list[Record], tally: Tally) -> None:
+    @property
+    def of_bodies(self) -> bool:
         """
-        Write *records*, which are in a file as soon as it is cut.
+        See `Output.of_bodies`.
         """
-        rows = self._rendering.rows(records, tally)
+        return self._rendering.of_bodies
+
+    def add(self, page: Page, tally: Tally) -> None:
+        """
+        See `Output.add()`.
+        """
+        self.write(self._rendering.rows(page, tally))
+
+    def write(self, rows: list[Any]) -> None:
+        """
+        Write *rows*, which are in a file as soon as it is cut.
+        """
         while rows:
             count = self._fitting(rows) if self._max_bytes else len(rows)
             if count:

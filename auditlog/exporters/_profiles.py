@@ -13,7 +13,7 @@ from auditlog.profiles import Profile, profile_named
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from auditlog.abc import Record
+    from auditlog._pages import Page
 
     from ._tally import Tally
 
@@ -50,24 +50,22 @@ def mistakes_of(profile: str | Profile, *, as_json: bool) -> Iterator[str]:
         )
 
 
-def rendered(
-    records: list[Record], profile: Profile, tally: Tally
-) -> list[bytes]:
+def rendered(page: Page, profile: Profile, tally: Tally) -> list[bytes]:
     """
     The lines of those records that can be read; all are counted.
     """
     lines = []
     written = []
-    for record in records:
+    for place, record in enumerate(page.records):
         try:
             line = profile.render(record)
         except DecodingError as exc:
             tally.skip_record(record, str(exc))
             continue
         lines.append(line.data)
-        written.append(record)
+        written.append(place)
         tally.cut += line.is_cut
-    tally.count(written)
+    tally.count(page, written)
     return lines
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from auditlog.abc import Record
+    from auditlog._pages import Page
 
     from ._tally import Tally
 
@@ -22,14 +22,17 @@ class Rendering(ABC):
 
     Attributes:
         head: What a file begins with.
+
+        of_bodies: Whether rows are made of bodies, and records hardly needed.
     """
 
     head = b""
+    of_bodies = False
 
     @abstractmethod
-    def rows(self, records: list[Record], tally: Tally) -> list[Any]:
+    def rows(self, page: Page, tally: Tally) -> list[Any]:
         """
-        The rows of those *records* that can be read; all are counted.
+        The rows of those of a *page* that can be read; all are counted.
         """
 
     @abstractmethod

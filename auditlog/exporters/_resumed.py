@@ -204,10 +204,10 @@ class ResumedExport:
         told: Callable[[int], None],
     ) -> None:
         tally = self._tally
-        found = tally.batches(scan.items, output.room)
-        with contextlib.closing(found) as batches:
-            for records in batches:
-                output.add(records, tally)
+        found = tally.batches(scan.items, room=output.room)
+        with contextlib.closing(found) as pages:
+            for page in pages:
+                output.add(page, tally)
                 if output.is_due:
                     output.cut()
                     self._note(scan, output)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from auditlog._progress import watched
-from auditlog.errors import ExportError
+from auditlog.errors import ConfigError, ExportError
 
 from ._base import FileExporter, report_of
 from ._names import name_of
@@ -24,7 +24,7 @@ from ._target import StdoutClosedError, stored
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from os import PathLike
     from typing import BinaryIO
 
@@ -69,6 +69,7 @@ class RowExporter(FileExporter):
         overwrite: bool = True,
         resume: bool = False,
         follow: bool = False,
+        workers: int = 1,
     ) -> ExportReport:
         """
         Write *events* to *target* in flat memory and report what was written.
@@ -125,6 +126,16 @@ class RowExporter(FileExporter):
                 exactly one. For databases and topics; a run that was killed
                 is resumed. No file is written if nothing is new.
 
+            workers:
+                Processes of this machine that read and render at once, each
+                a stretch of the table or the topic; the file is the same,
+                byte for byte. Pays where rendering or reading takes long, as
+                for profiles, CSV and topics, and for more than some ten
+                thousand events. What can't be divided, such as a list, a
+                file, or a query with *limit*, *last* or, from a topic, the
+                newest first, is exported by one. Not with *resume* and
+                *follow*.
+
         Returns:
             What was written and what was passed over. When the reader of
             standard output goes away, as ``head`` does, the export ends
@@ -133,12 +144,17 @@ class RowExporter(FileExporter):
         Raises:
             ExportError:
                 If *target* can't be written, or what was given aren't events,
-                or with ``errors="raise"`` at the first record that isn't one.
+                or with ``errors="raise"`` at the first record that isn't one;
+                with several *workers* if settings can't be pickled, or if one
+                of them dies.
+
+            ConfigError: If *errors* or *workers* can't mean anything.
 
             ReadError: If the reader fails.
         """
         started = time.monotonic()
         tally = Tally(errors)
+        _check_workers(workers, is_kept=resume or follow)
         if resume or follow:
             export = ResumedExport(
                 self,
@@ -170,7 +186,8 @@ class RowExporter(FileExporter):
                     target, overwrite=overwrite, numbered=parted
                 ) as store:
                     output = self._output(encoder, store, self._first)
-                    self._write(events, tally, output, told)
+                    for _ in self._steps(events, tally, output, workers):
+                        told(tally.rows)
             except StdoutClosedError:
                 tally.warnings.append("standard output was closed early")
 
@@ -209,27 +226,34 @@ class RowExporter(FileExporter):
     def _first(self) -> int | None:
         return None if self.max_file_bytes is None else 1
 
-    def _write(
+    def _added(
         self,
         events: Exportable,
         tally: Tally,
         output: Output,
-        told: Callable[[int], None],
-    ) -> None:
-        for _ in self._steps(events, tally, output):
-            told(tally.rows)
+        workers: int,  # noqa: ARG002 - of those that can be divided
+    ) -> Generator[None]:
+        """
+        Add *events* to *output*, batch by batch.
+        """
+        found = tally.batches(
+            events, room=output.room, of_bodies=output.of_bodies
+        )
+        with contextlib.closing(found):
+            for page in found:
+                output.add(page, tally)
+                yield
 
     def _steps(
-        self, events: Exportable, tally: Tally, output: Output
+        self, events: Exportable, tally: Tally, output: Output, workers: int
     ) -> Generator[None]:
         """
         Write batch by batch.
         """
         output.open()
-        found = tally.batches(events, output.room)
-        with contextlib.closing(found) as batches:
-            for records in batches:
-                output.add(records, tally)
+        added = self._added(events, tally, output, workers)
+        with contextlib.closing(added):
+            for _ in added:
                 if output.is_due:
                     output.cut()
                 yield
@@ -247,8 +271,17 @@ class RowExporter(FileExporter):
             )
         pieces = _Pieces()
         output = self._output(encoder, pieces, None)
-        for _ in self._steps(events, tally, output):
+        for _ in self._steps(events, tally, output, 1):
             yield from pieces.taken()
+
+
+def _check_workers(workers: int, *, is_kept: bool) -> None:
+    if type(workers) is not int or workers < 1:
+        raise ConfigError([f"'workers' must be at least 1 (got {workers!r})"])
+    if workers > 1 and is_kept:
+        raise ConfigError(
+            ["'workers' can't be more than 1 with resume or follow"]
+        )
 
 
 class _Pieces:

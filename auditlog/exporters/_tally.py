@@ -8,11 +8,12 @@ import contextlib
 import functools
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from auditlog import codec
+from auditlog._pages import BodyReader, Page, page_of
 from auditlog.abc import Events, Origin, Reader, Record, Skipped
 from auditlog.errors import ConfigError, ExportError
 from auditlog.event import AuditEvent
@@ -49,12 +50,16 @@ class Tally:
         self.skipped_first: list[Skipped] = []
         self.notes: Counter[str] = Counter()
         self.warnings: list[str] = []
-        self._errors = errors
-        self._last: Record | Position | None = None
+        self.errors = errors
+        self._last: Callable[[], Position | None] = _nowhere
 
     def batches(
-        self, events: Exportable, room: Callable[[], int] = lambda: BATCH
-    ) -> Generator[list[Record]]:
+        self,
+        events: Exportable,
+        *,
+        room: Callable[[], int] = lambda: BATCH,
+        of_bodies: bool = False,
+    ) -> Generator[Page]:
         """
         The records of *events*; what isn't one is counted and left out.
 
@@ -62,35 +67,69 @@ class Tally:
             events: What is read; not beyond the batch that was given last.
 
             room: How many the next batch holds, if there are so many.
+
+            of_bodies: Whether records are hardly asked for, and all batches
+                may be alike.
         """
+        pages = pages_in(events) if of_bodies else None
+        if pages is not None:
+            yield from self._from_pages(pages)
+            self.last = self.last  # while its store can be asked
+            return
         items = items_of(events)
         with contextlib.closing(items):
             while batch := self._batch(items, room()):
-                yield batch
+                yield page_of(batch)
 
-    def count(self, records: list[Record]) -> None:
+    def count(self, page: Page, places: Sequence[int] | None = None) -> None:
         """
-        Take note that *records* are written.
+        Take note that a *page* is written, or what is at some *places*.
         """
-        if not records:
+        if places is None:
+            places = range(len(page))
+        if not places:
             return
 
-        self.rows += len(records)
+        self.rows += len(places)
+        first, last = page.rows[places[0]], page.rows[places[-1]]
         if self.first is None:
-            self.first = position_of(records[0])
-        self._last = records[-1]
+            self.first = position_of(page.record_of(first))
+        self._last = lambda: position_of(page.record_of(last))
 
     @property
     def last(self) -> Position | None:
         """
         The place of the last event that was counted.
         """
-        at = self._last
-        return position_of(at) if isinstance(at, Record) else at
+        return self._last()
 
     @last.setter
     def last(self, position: Position | None) -> None:
-        self._last = position
+        self._last = lambda: position
+
+    def add(self, part: Tally) -> None:
+        """
+        Count what was counted of a *part* that comes behind.
+        """
+        if not part.rows and not part.skipped:
+            return
+        if part.rows:
+            self.first = part.first if self.first is None else self.first
+            self.last = part.last
+        self.rows += part.rows
+        self.cut += part.cut
+        self.notes += part.notes
+        for reason, count in part.skipped.items():
+            self.skipped[self._known(reason)] += count
+        room = MAX_EXAMPLES - len(self.skipped_first)
+        self.skipped_first += part.skipped_first[:room]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_last": self.last}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.last = state["_last"]
 
     def skip_record(self, record: Record, reason: str) -> None:
         """
@@ -106,17 +145,38 @@ class Tally:
         Raises:
             ExportError: If errors are to be raised.
         """
-        if self._errors == "raise":
+        if self.errors == "raise":
             raise ExportError(
                 f"can't export {skipped.place}: {skipped.reason}"
             )
 
-        reason = skipped.reason
-        if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
-            reason = "other reasons"
-        self.skipped[reason] += 1
+        self.skipped[self._known(skipped.reason)] += 1
         if len(self.skipped_first) < MAX_EXAMPLES:
             self.skipped_first.append(skipped)
+
+    def _known(self, reason: str) -> str:
+        is_new = reason not in self.skipped
+        if is_new and len(self.skipped) >= MAX_REASONS:
+            return "other reasons"
+        return reason
+
+    def _from_pages(self, pages: Iterator[Page | Skipped]) -> Generator[Page]:
+        bodies: list[bytes] = []
+        rows: list[Any] = []
+        record_of: Any = None
+        with contextlib.closing(_closable(pages)) as found:
+            for page in found:
+                if isinstance(page, Skipped):
+                    self.skip(page)
+                    continue
+                bodies += page.bodies
+                rows += page.rows
+                record_of = page.record_of
+                while len(bodies) >= BATCH:
+                    yield Page(bodies[:BATCH], rows[:BATCH], record_of)
+                    del bodies[:BATCH], rows[:BATCH]
+        if bodies:
+            yield Page(bodies, rows, record_of)
 
     def _batch(self, items: Iterator[Any], room: int) -> list[Record]:
         """
@@ -163,8 +223,28 @@ def items_of(events: Any) -> Any:
             f"can't export a {type(events).__name__}; give a reader, what its "
             "read() returns, or an iterable of events"
         )
-    items = events.scan() if isinstance(events, Events) else iter(events)
+    return _closable(
+        events.scan() if isinstance(events, Events) else iter(events)
+    )
+
+
+def pages_in(events: Any) -> Iterator[Page | Skipped] | None:
+    """
+    The pages of *events*, if they can be had without looking at each.
+    """
+    if isinstance(events, Reader):
+        events = events.read()
+    if isinstance(events, Events) and isinstance(events.reader, BodyReader):
+        return events.reader.scan_bodies(events.query)
+    return None
+
+
+def _closable(items: Any) -> Any:
     return items if hasattr(items, "close") else (item for item in items)
+
+
+def _nowhere() -> None:
+    return None
 
 
 def position_of(record: Record) -> Position:

@@ -57,6 +57,12 @@ class TruncatedError(Exception):
     """
 
 
+class DisorderError(Exception):
+    """
+    A stretch holds what belongs into another one.
+    """
+
+
 # At fault is the event, if it fails alone.
 EVENT = {
     "MessageSizeTooLargeError",

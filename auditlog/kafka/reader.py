@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -31,15 +33,22 @@ from .contact import CONTACT, ask, load_driver, reach
 from .course import Course
 from .spans import IDLE, Span, read_backwards, read_on, read_spans
 from .starts import ConsumerGroup, at, checked, milliseconds
+from .stretches import read_stretch, stretches
 
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterator
 
+    from auditlog._pages import Page
     from auditlog.abc import EventQuery, Record, Skipped
 
     from .driver import Consumer
     from .starts import Start
+    from .stretches import Stretch
+
+
+# Messages that are looked at together.
+PAGE = 500
 
 
 class KafkaReader(Reader):
@@ -131,6 +140,17 @@ class KafkaReader(Reader):
         """
         return f"<KafkaReader {self.topic!r} on {self.cluster.id!r}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(
+            type(self),
+            start=self._start,
+            partitions=self._partitions,
+            isolation=self._isolation,
+            max_clock_skew=self._max_clock_skew_ms / 1000,
+            idle_timeout=self._idle_timeout,
+        )
+        return make, (self.cluster, self.topic)
+
     def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
         """
         The events that match *query*, and what isn't an audit event.
@@ -144,6 +164,43 @@ class KafkaReader(Reader):
                 *idle_timeout* seconds.
         """
         return select_last(self._scan, query)
+
+    def scan_bodies(
+        self, query: EventQuery, /
+    ) -> Iterator[Page | Skipped] | None:
+        """
+        The bodies of all events, if *query* has no filters.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        bounds = query.last, query.limit
+        if query.filters or query.order == "newest" or bounds != (None, None):
+            return None
+        return self._bodies(query)
+
+    def stretches(self, query: EventQuery, /) -> Generator[Stretch] | None:
+        """
+        Parts of the topic that can be read on their own.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        bounds = query.last, query.limit
+        if query.order == "newest" or bounds != (None, None):
+            return None
+        return self._parts(query)
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[Stretch], Reader]]:
+        """
+        Readers of stretches, with the same connections.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        with self._told(), self._consumer() as consumer:
+            yield partial(_Part, self, consumer)
 
     def watch(
         self, query: EventQuery, /
@@ -239,6 +296,17 @@ class KafkaReader(Reader):
             yield from map(records.read, course.passed(read))
             course.end()
 
+    def _bodies(self, query: EventQuery) -> Iterator[Page | Skipped]:
+        with self._told(), self._consumer() as consumer:
+            spans = self._spans(consumer, query)
+            messages = read_spans(consumer, spans, idle=self._idle_timeout)
+            yield from _pages(messages)
+
+    def _parts(self, query: EventQuery) -> Generator[Stretch]:
+        with self._told(), self._consumer(max_records=1) as consumer:
+            spans = self._spans(consumer, query)
+            yield from stretches(consumer, spans, idle=self._idle_timeout)
+
     def _scan(self, query: EventQuery) -> Iterator[Record | Skipped]:
         return select(self._found(query), query)
 
@@ -265,13 +333,14 @@ class KafkaReader(Reader):
             raise self._read_error(exc) from exc
 
     @contextmanager
-    def _consumer(self) -> Iterator[Consumer]:
+    def _consumer(self, *, max_records: int = 2000) -> Iterator[Consumer]:
         reach(self.cluster)
         with self._driver.Consumer(
             self.cluster,
             self.topic,
             timeout=min(CONTACT, self._idle_timeout),
             isolation=self._isolation,
+            max_records=max_records,
         ) as consumer:
             yield consumer
 
@@ -360,7 +429,7 @@ class KafkaReader(Reader):
                 f"can't read {where}: not authorized; grant the ACLs Read "
                 "and Describe"
             )
-        if isinstance(error, errors.OURS):
+        if isinstance(error, (*errors.OURS, errors.DisorderError)):
             return ReadError(f"can't read {where}: {error}")
         return ReadError(f"can't read {where}: {errors.name_of(error)}")
 
@@ -372,6 +441,37 @@ class KafkaReader(Reader):
         if state is None:
             return "it was deleted meanwhile"
         return "nothing came, though the cluster answers"
+
+
+class _Part(Reader):
+    """
+    Reads a stretch of a topic by connections that are there.
+    """
+
+    def __init__(
+        self, whole: KafkaReader, consumer: Consumer, stretch: Stretch
+    ) -> None:
+        self._whole = whole
+        self._consumer = consumer
+        self._stretch = stretch
+
+    def scan(self, query: EventQuery, /) -> Iterator[Record | Skipped]:
+        return select(map(records.read, self._messages()), query)
+
+    def scan_bodies(
+        self, query: EventQuery, /
+    ) -> Iterator[Page | Skipped] | None:
+        return None if query.filters else _pages(self._messages())
+
+    def _messages(self) -> Iterator[Any]:
+        idle = self._whole._idle_timeout  # noqa: SLF001
+        with self._whole._told():  # noqa: SLF001
+            yield from read_stretch(self._consumer, self._stretch, idle=idle)
+
+
+def _pages(messages: Iterator[Any]) -> Iterator[Page | Skipped]:
+    while chunk := [*islice(messages, PAGE)]:
+        yield from records.pages(chunk)
 
 
 def _live(

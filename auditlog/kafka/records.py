@@ -8,19 +8,27 @@ import functools
 import hashlib
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    cast,
+)
 from uuid import UUID, uuid5
 
 import msgspec
 
 from auditlog import codec
+from auditlog._pages import Page
 from auditlog.abc import Origin, Record, Skipped
 from auditlog.errors import DecodingError
 from auditlog.event import AuditEvent, Outcome, Resource
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from auditlog.abc import DeadLetter
 
@@ -245,6 +253,36 @@ def read(message: Any) -> Record | Skipped:
         # Otherwise the time is by the clock of whoever sent it.
         recorded_at=stamp if message.timestamp_type == _APPENDED else None,
         origin=origin,
+    )
+
+
+def pages(messages: list[Any]) -> Iterator[Page | Skipped]:
+    """
+    The audit events in consumed *messages*, and what is none.
+    """
+    start = 0
+    for place, message in enumerate(messages):
+        if not is_event(message):
+            yield from _page(messages[start:place])
+            yield cast("Skipped", read(message))
+            start = place + 1
+    yield from _page(messages[start:])
+
+
+def _page(messages: list[Any]) -> Iterator[Page]:
+    if messages:
+        made = cast("Callable[[Any], Record]", read)
+        yield Page([each.value for each in messages], messages, made)
+
+
+def is_event(message: Any) -> bool:
+    """
+    Whether `read` would give a record, for less than half of its price.
+    """
+    return (
+        bool(message.value)
+        and not any(name == PLACEHOLDER for name, _ in message.headers)
+        and _event_id(message.value) is not None
     )
 
 

@@ -1,5 +1,5 @@
 """
-Columns of many rows, as PostgreSQL takes arrays in binary.
+Values and columns of many rows, as PostgreSQL takes them in binary.
 
 psycopg sends lists of anything, in any depth, and takes three times as long:
 2.2 µs for the columns of one event, where this takes 0.7 µs.
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import struct
 
-from typing import TYPE_CHECKING, ClassVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from psycopg.adapt import Dumper
 from psycopg.postgres import types
@@ -19,7 +21,7 @@ from .columns import Bodies, Ids, Texts
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from psycopg.abc import AdaptContext
 
@@ -68,6 +70,35 @@ class _IdsDumper(_ArrayDumper, item="uuid"):
 class _BodiesDumper(_ArrayDumper, item="bytea"):
     def dump(self, obj: Bodies) -> bytes:
         return _array(self.item_oid, obj)
+
+
+class _Packers(dict[type, "Callable[[Any], bytes | None]"]):
+    """
+    What makes bytes of a value, by its class or one that it is made of.
+    """
+
+    def __missing__(self, kind: type) -> Callable[[Any], bytes | None]:
+        return next(self[each] for each in kind.__mro__ if each in self)
+
+
+_PACK = _Packers(
+    {
+        Texts: _TextsDumper(Texts).dump,
+        Ids: _IdsDumper(Ids).dump,
+        Bodies: _BodiesDumper(Bodies).dump,
+        UUID: attrgetter("bytes"),
+        str: str.encode,
+        bytes: bytes,
+        type(None): lambda _: None,
+    }
+)
+
+
+def pack(values: Iterable[object]) -> list[bytes | None]:
+    """
+    Texts, ids, bytes, None and columns of them, as the server takes them.
+    """
+    return [_PACK[type(value)](value) for value in values]
 
 
 def register_arrays(context: AdaptContext) -> None:

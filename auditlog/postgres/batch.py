@@ -144,16 +144,15 @@ class Batch:
                     _parts(records, lock_timeout),
                 )
             elif len(records) > 1:
-                count = connection.send(
+                count = connection.put(
                     self._sql["insert_many"],
-                    **_columns(records, lock_timeout),
-                ).rowcount
+                    lock_timeout,
+                    *_columns(records),
+                )
             else:
-                count = connection.send(
-                    self._sql["insert_one"],
-                    lock_timeout=lock_timeout,
-                    **dict(zip(COLUMNS, row(records[0]), strict=True)),
-                ).rowcount
+                count = connection.put(
+                    self._sql["insert_one"], lock_timeout, *row(records[0])
+                )
         return len(records) - count
 
     def _compare(self, records: Sequence[Record]) -> None:
@@ -184,19 +183,17 @@ def _parts(
     # A short one first: until it comes the server has nothing to do.
     start, stop = 0, _PART // 4
     while part := records[start:stop]:
-        yield _columns(part, lock_timeout)
+        columns = zip(COLUMNS, _columns(part), strict=True)
+        yield dict(columns, lock_timeout=lock_timeout)
         start, stop = stop, stop + _PART
 
 
-def _columns(
-    records: Sequence[Record], lock_timeout: str
-) -> dict[str, object]:
+def _columns(records: Sequence[Record]) -> list[object]:
     columns = zip(*[row(each) for each in records], strict=True)
-    values: dict[str, object] = {
-        name: make(column)
-        for (name, make), column in zip(COLUMNS.items(), columns, strict=True)
-    }
-    return values | {"lock_timeout": lock_timeout}
+    return [
+        make(column)
+        for make, column in zip(COLUMNS.values(), columns, strict=True)
+    ]
 
 
 def leaf(body: bytes) -> bytes:

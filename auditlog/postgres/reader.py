@@ -10,11 +10,13 @@ import time
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+from auditlog import codec
 from auditlog._limited import Limited
+from auditlog._pages import Page
 from auditlog.abc import (
     Reader,
     Record,
@@ -37,7 +39,7 @@ from .statements import statements
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 # Most rows that one statement looks at for what matches: none runs long, or
 # longer in a longer table.
 _REACH = 100_000
+
+# Rows that one of several processes reads before the next stretch.
+_PART = 10_000
 
 # Seconds that following waits for open transactions, and between two looks.
 _PATIENCE = 2.0
@@ -105,6 +110,8 @@ class PostgresReader(Reader):
         config, self._connections = connections(
             type(self).__name__, database, timeout=timeout
         )
+        self._config = config
+        self._timeout = timeout
         self._schema = config.schema
         self._sql = statements(config.schema)
         self._page_size = page_size
@@ -119,6 +126,40 @@ class PostgresReader(Reader):
                 If the database can't be reached or has no tables of ours.
         """
         return select_last(self._scan, query)
+
+    def scan_bodies(
+        self, query: EventQuery, /
+    ) -> Iterator[Page | Skipped] | None:
+        """
+        The bodies of all that matches *query*, if the server tells for sure.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        is_turned = query.last is not None and query.order == "oldest"
+        if is_turned or not Filters(query).is_certain:
+            return None
+        return self._bodies(query)
+
+    def stretches(
+        self, query: EventQuery, /
+    ) -> Generator[tuple[int, int]] | None:
+        """
+        The first and the last *seq* of parts that can be read on their own.
+
+        Raises:
+            ReadError: As for :meth:`scan`.
+        """
+        if query.limit is not None or query.last is not None:
+            return None
+        return self._parts(query)
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[tuple[int, int]], Reader]]:
+        """
+        Readers of stretches, with the same connections.
+        """
+        yield partial(_Part, self)
 
     def find(self, event_id: UUID, /) -> Record | None:
         """
@@ -274,20 +315,52 @@ class PostgresReader(Reader):
         return last or 0
 
     def _found(self, query: EventQuery, last: int) -> Iterator[Record]:
+        for first, end in self._stretches(query, last):
+            for page, _ in self._pages(query, first, end):
+                yield from (record(*columns) for *columns, _ in page)
+
+    def _stretches(
+        self, query: EventQuery, last: int
+    ) -> Iterator[tuple[int, int]]:
+        """
+        The first and the last *seq* of what to look at, one after another.
+        """
         newest = query.order == "newest"
         if newest and query.since is not None and query.until is None:
             # Often enough is found here, and where the stretch of time
             # begins, which takes a look at all of it, is not asked.
             near = max(last - _REACH, 0)
-            yield from self._records(query, near + 1, last)
+            yield near + 1, last
             last = near
-        yield from self._records(query, *self._bounds(query, last))
+        yield self._bounds(query, last)
 
-    def _records(
-        self, query: EventQuery, first: int, last: int
-    ) -> Iterator[Record]:
-        for page, _ in self._pages(query, first, last):
-            yield from (record(*columns) for *columns, _ in page)
+    def _parts(self, query: EventQuery) -> Generator[tuple[int, int]]:
+        for first, last in self._stretches(query, self._end()):
+            starts = range(first, last + 1, _PART)
+            if query.order == "newest":
+                starts = starts[::-1]
+            for start in starts:
+                yield start, min(start + _PART - 1, last)
+
+    def _bodies(self, query: EventQuery) -> Iterator[Page]:
+        limits = [n for n in (query.limit, query.last) if n is not None]
+        left = min(limits, default=None)
+        for first, last in self._stretches(query, self._end()):
+            for page, _ in self._pages(query, first, last, what="bodies"):
+                rows = page if left is None else page[:left]
+                yield Page([body for body, _ in rows], rows, self._record_at)
+                if left is not None:
+                    left -= len(rows)
+                    if not left:
+                        return
+
+    def _record_at(self, row: tuple[bytes, int]) -> Record:
+        body, seq = row
+        found = self._ask(self._sql["event_at_seq"], at=seq)
+        for columns in found:
+            return record(*columns)
+        # Deleted since it was read.
+        return Record(event_id=codec.peek(body).event_id, body=body)
 
     def _spotted(
         self, query: EventQuery, first: int, last: int, spot: _Spot
@@ -310,7 +383,12 @@ class PostgresReader(Reader):
         return first or 1, last or 0
 
     def _pages(
-        self, query: EventQuery, first: int, last: int
+        self,
+        query: EventQuery,
+        first: int,
+        last: int,
+        *,
+        what: Literal["page", "bodies"] = "page",
     ) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
         """
         The rows that match, and how far that is.
@@ -324,7 +402,9 @@ class PostgresReader(Reader):
             else:
                 low, high = max(first, last - reach + 1), last
             try:
-                page = self._page(query, low, high, limit, exact=exact)
+                page = self._page(
+                    query, low, high, limit, exact=exact, what=what
+                )
             except ReadError as exc:
                 # A body that PostgreSQL can't parse, though perhaps Python.
                 refused = isinstance(exc.__cause__, EventRefusedError)
@@ -349,9 +429,10 @@ class PostgresReader(Reader):
         limit: int,
         *,
         exact: bool,
+        what: str,
     ) -> list[tuple[Any, ...]]:
         filters = Filters(query, exact=exact)
-        statement = self._sql[f"page_{query.order}"]
+        statement = self._sql[f"{what}_{query.order}"]
         statement = statement.replace("{filters}", filters.sql)
         return self._ask(
             statement, first=first, last=last, limit=limit, **filters.params
@@ -410,8 +491,36 @@ class PostgresReader(Reader):
         except SinkError as exc:
             raise ReadError(str(exc)) from exc
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(
+            type(self), page_size=self._page_size, timeout=self._timeout
+        )
+        return make, (self._config,)
+
     def __repr__(self) -> str:
         return f"<PostgresReader {self._connections.where}>"
+
+
+class _Part(PostgresReader):
+    """
+    Reads a stretch, by another reader's connections.
+    """
+
+    def __init__(
+        self, whole: PostgresReader, stretch: tuple[int, int]
+    ) -> None:
+        vars(self).update(vars(whole))
+        self._stretch = stretch
+
+    def _end(self) -> int:
+        return self._stretch[1]
+
+    def _stretches(
+        self,
+        query: EventQuery,  # noqa: ARG002
+        last: int,  # noqa: ARG002
+    ) -> Iterator[tuple[int, int]]:
+        yield self._stretch
 
 
 def record(

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import functools
 import re
+import zlib
 
 from importlib.resources import files
+from typing import NamedTuple
 
 
 # SET LOCAL for a transaction of one statement; see queries.sql.
@@ -18,6 +20,21 @@ _DURABLY = """(
        ) AS durably"""
 _HEADING = re.compile(r"^-- (\w+) --\n", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_VALUE = re.compile(r"%\((\w+)\)[bs]")
+
+
+class Numbered(NamedTuple):
+    """
+    A statement as libpq takes it, with ``$1`` for its first value.
+
+    Attributes:
+        name: Its own: no other statement has the same.
+
+        sql: The statement.
+    """
+
+    name: bytes
+    sql: bytes
 
 
 def schema_sql(schema: str = "audit") -> str:
@@ -56,6 +73,19 @@ def statements(schema: str) -> dict[str, str]:
         name: _COMMENT.sub("", statement).strip()
         for name, statement in zip(parts[1::2], parts[2::2], strict=True)
     }
+
+
+@functools.cache
+def numbered(statement: str) -> Numbered:
+    """
+    *statement* as libpq takes it.
+    """
+    values = list(dict.fromkeys(_VALUE.findall(statement)))
+    sql = _VALUE.sub(
+        lambda found: f"${values.index(found[1]) + 1}", statement
+    ).encode()
+    # Of its text: behind a pooler, a number would be that of another one.
+    return Numbered(b"auditlog_%x" % zlib.crc32(sql), sql)
 
 
 def known_objects() -> dict[str, str]:

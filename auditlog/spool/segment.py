@@ -8,12 +8,12 @@ import re
 
 from array import array
 from bisect import bisect_right
-from itertools import accumulate, count
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from .files import create
 from .header import HEADER, SEGMENT, header
-from .ids import SortedIds
+from .ids import NewIds, SortedIds
 
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Segment:
         self.top = b""
         self._indexes = array("Q")
         self._starts = array("Q")
-        self._ids: dict[bytes, int] | SortedIds = {}
+        self._ids: NewIds | SortedIds = NewIds()
 
     @property
     def last(self) -> int:
@@ -63,8 +63,8 @@ class Segment:
         """
         Know of more frames, whose indexes begin with *first*.
         """
-        assert isinstance(self._ids, dict)
-        self._ids.update(zip(ids, count(len(self)), strict=False))
+        assert isinstance(self._ids, NewIds)
+        self._ids.add(ids)
         self.top = max(self.top, *ids)
         self._indexes.extend(range(first, first + len(ids)))
         ends = accumulate(lengths, initial=self.size)
@@ -75,14 +75,14 @@ class Segment:
         """
         Whether all of them are new to it; quick.
         """
-        return isinstance(self._ids, dict) and self._ids.keys().isdisjoint(ids)
+        return isinstance(self._ids, NewIds) and self._ids.has_none_of(ids)
 
     def freeze(self) -> None:
         """
         Take less memory, as nothing is added any more.
         """
-        if isinstance(self._ids, dict):
-            self._ids = SortedIds(self._ids)
+        if isinstance(self._ids, NewIds):
+            self._ids = self._ids.sorted()
 
     def behind(self, index: int) -> int:
         """

@@ -5,6 +5,7 @@ What every reader promises, as tests for readers of any source.
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import random
 import threading
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from auditlog import codec
-from auditlog.abc import EventQuery, Reader, Record
+from auditlog.abc import EventQuery, Origin, Reader, Record
 from auditlog.errors import QueryError
 from auditlog.event import Actor, AuditEvent, Outcome, Resource, uuid7
+from auditlog.exporters import JSONExporter
 
 
 if TYPE_CHECKING:
@@ -480,6 +482,25 @@ class ReaderContract:
 
             assert _ids(expected[: query.limit]) == found, query
 
+    def test_an_export_holds_what_is_read(self) -> None:
+        """
+        Whichever way an exporter reads, it finds the same in the same order.
+        """
+        reader = self.make_reader(sample_records())
+
+        for query in [EventQuery(), *random_queries(40, seed=1)]:
+            read = _only(reader.read(query).scan())
+            lines = b"".join(record.body + b"\n" for record in read)
+            file = io.BytesIO()
+
+            report = JSONExporter().export(reader.read(query), file)
+
+            assert lines == file.getvalue(), query
+            assert report.rows == len(read)
+            if read:
+                assert report.first == _place(read[0])
+                assert report.last == _place(read[-1])
+
     def _expect(self, name: str, found_by: dict[Any, list[int]]) -> None:
         records = sample_records()
         reader = self.make_reader(records)
@@ -690,6 +711,13 @@ def _asking(name: str, value: Any) -> EventQuery:
 
 def _ids(records: Iterable[object]) -> list[UUID]:
     return [record.event_id for record in _only(records)]
+
+
+def _place(record: Record) -> object:
+    at = record.origin
+    if at is not None:
+        at = Origin(topic=at.topic, partition=at.partition, offset=at.offset)
+    return at or record.index or record.event_id
 
 
 def _only(items: Iterable[object]) -> list[Record]:

@@ -154,9 +154,11 @@ def _database(points):
         )
 
     psycopg.Connection.execute = executed
+    found = importlib.import_module("auditlog.postgres.connections")
     for owner, name in (
         (psycopg.Connection, "commit"),
         (psycopg.Pipeline, "sync"),
+        (found.Connection, "put"),
     ):
         setattr(owner, name, _commit(points, getattr(owner, name)))
 

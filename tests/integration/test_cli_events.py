@@ -17,7 +17,7 @@ import pytest
 from auditlog import AuditLogConfig, AuditLogPublisher
 from auditlog.cli.day import make_day
 from auditlog.codec import encode
-from auditlog.exporters import ParquetReader
+from auditlog.exporters import ParquetReader, _parallel
 from tests.cli_tools import CLUSTER, bare, invoke
 from tests.kafka_tools import make_event, produce
 from tests.process_tools import DEADLINE, started
@@ -201,6 +201,28 @@ def test_a_table_goes_on(run, publisher, day, tmp_path):
     first, second = sorted(tmp_path.glob("new-*"))
     assert first.read_bytes() == whole.read_bytes()
     assert [event] == [record.event for record in ParquetReader(second)]
+
+
+@pytest.mark.parametrize("source", ["database", "topic"])
+def test_export_by_several_processes(run, tmp_path, monkeypatch, source):
+    """
+    The file is that of one process.
+    """
+    hired = []
+
+    def hire(real=_parallel._hired):
+        hired.append(real())
+        return hired[-1]
+
+    monkeypatch.setattr(_parallel, "_hired", hire)
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+
+    run("export", source, "-o", one)
+    result = run("export", source, "-o", two, "--workers", "2")
+
+    assert result.exit_code == 0
+    assert two.read_bytes() == one.read_bytes()
+    assert hired
 
 
 @pytest.mark.parametrize("source", ["database", "topic"])

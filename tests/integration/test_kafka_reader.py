@@ -46,6 +46,7 @@ from tests.kafka_tools import (
     records,
     wait_until_quiet,
 )
+from tests.process_tools import run
 
 
 NOW = dt.datetime.now(dt.UTC)
@@ -761,6 +762,35 @@ def test_stopping_early_leaves_nothing_behind(make_reader, write):
         break
 
     assert client_threads() == []
+
+
+HALF_READ = """
+import os, sys
+from auditlog import ClusterConfig, KafkaReader
+
+address, topic, where = sys.argv[1:]
+cluster = ClusterConfig(id="prod", bootstrap_servers=[address])
+events = iter(KafkaReader(cluster, topic))
+print(next(events).index, flush=True)
+if where == "child":
+    child = os.fork()
+    if child:
+        print(os.waitpid(child, 0)[1])
+        del events
+"""
+
+
+@pytest.mark.parametrize("where", ["here", "child"])
+def test_half_read_events_do_not_hold_up_the_end(cluster, topic, write, where):
+    """
+    Of a process that still has them, or of one that was forked.
+    """
+    write(records(1000))
+
+    ended = run(HALF_READ, cluster.bootstrap_servers[0], topic, where)
+
+    assert ended.out.split() == (["1", "0"] if where == "child" else ["1"])
+    assert not ended.err
 
 
 def test_reading_leaves_no_group_on_the_cluster(

@@ -224,15 +224,15 @@ def test_prepared_statements_are_what_must_be_off(pooled):
     """
     sink = PostgresSink(DatabaseConfig(url=pooled, prepare=True))
 
-    def write_by_turns():
+    def ask_by_turns():
         for _ in range(20):
-            sink.write(make_records(1))
+            sink.position("topic")
             with connect(pooled) as connection:
                 backend(connection)
-                sink.write(make_records(1))
+                sink.position("topic")
 
     with pytest.raises(SinkSetupError, match=r"set database\.prepare to f"):
-        write_by_turns()
+        ask_by_turns()
     sink.close()
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 import time
 
@@ -269,7 +270,11 @@ def test_size_waits_for_what_was_stored_before(sink, database_url):
     """
     with opened(database_url, INSERT) as slow:
         sink.write(make_records(2))
-        with pytest.raises(SinkTimeoutError, match="held back"):
+        with pytest.raises(
+            SinkTimeoutError,
+            match="^the order of events is held back after 0.05 s by an open "
+            r"transaction that wrote one; commit it or roll it back$",
+        ):
             sink.size(timeout=0.05)
         join = in_thread(lambda: sink.size(timeout=20))
         slow.commit()
@@ -324,10 +329,33 @@ def test_warning_tells_who_holds_back(sink, database_url, caplog):
     (record,) = caplog.records
     assert record.name == "auditlog.postgres"
     assert record.levelno == logging.WARNING
-    assert f"(backend {pid})" in record.getMessage()
+    assert re.match(
+        "the order of audit events is held back by a transaction that wrote "
+        rf"one and is open for \d+ s \(backend {pid}\); ",
+        record.getMessage(),
+    )
     assert record.auditlog_held_by == [f"backend {pid}"]
     assert record.auditlog_held_back > 0.1
     assert sink.held_back == 0
+
+
+def test_order_that_another_process_went_on_with_is_not_held_back(
+    sink, database_url
+):
+    """
+    Whoever looks next sees that nothing is in the way any more.
+    """
+    other = PostgresSink(database_url)
+    with opened(database_url, INSERT) as slow:
+        sink.write(make_records(1))
+        sink.read(0, 9)
+        assert sink.held_back > 0
+        slow.commit()
+    assert 2 == len(other.read(0, 9))
+    other.close()
+
+    assert [] == sink.read(2, 9)
+    assert 0 == sink.held_back
 
 
 class TestAlarm:

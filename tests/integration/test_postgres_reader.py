@@ -364,7 +364,7 @@ def fetched(reader, query, *, exact=True):
     """
     What PostgreSQL alone finds.
     """
-    rows = reader._page(query, 1, 10**9, 10**6, exact=exact)
+    rows = reader._page(query, 1, 10**9, 10**6, exact=exact, what="page")
     return [row[0] for row in rows]
 
 

@@ -166,6 +166,23 @@ def test_conflict_in_any_part_names_that_event_only(sink, place):
     assert len(sink.read(0, 400)) == 300
 
 
+def test_statement_that_the_server_was_told_to_forget(sink, database_url):
+    """
+    As psycopg does after a rollback: it is prepared again.
+    """
+    sink.write(make_records(1))
+    with sink._lend("look") as connection:
+        for _ in range(7):  # from then on psycopg has one of its own
+            connection.ask("SELECT %(number)s::int", number=1)
+        with pytest.raises(psycopg.Error):
+            connection.execute("BEGIN; SELECT 1 / 0")
+
+    sink.write(make_records(1))
+    sink.write(make_records(2))
+
+    assert len(stored_ids(database_url)) == 4
+
+
 def test_part_that_is_refused_takes_the_others_with_it(sink, database_url):
     """
     They are one transaction: at no moment only some of them are seen.
@@ -195,7 +212,7 @@ def test_part_that_cannot_be_made_takes_the_others_with_it(sink, database_url):
     """
 
     def values():
-        yield _columns(make_records(128), "1s")
+        yield from _parts(make_records(128), "1s")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), sink._lend("look") as connection:
@@ -215,12 +232,12 @@ def test_backend_that_ends_between_two_parts(
     records = make_records(300)
     made = []
 
-    def kill(part, lock_timeout):
+    def kill(part):
         if len(made) == 1:
             until(lambda: writers(database_url))
             execute(database_url, f"SELECT {KILL} FROM {OTHERS}")
         made.append(part)
-        return _columns(part, lock_timeout)
+        return _columns(part)
 
     monkeypatch.setattr("auditlog.postgres.batch._columns", kill)
     with pytest.raises(SinkUnavailableError):
@@ -286,9 +303,9 @@ def test_failure_of_a_part_is_not_hidden_nor_logged(
     records = [bad, *make_records(300)]
     assert len([*_parts(records, "1s")]) == 6
 
-    def slowly(part, lock_timeout):
+    def slowly(part):
         time.sleep(0.05)  # the server fails before the last part is sent
-        return _columns(part, lock_timeout)
+        return _columns(part)
 
     monkeypatch.setattr("auditlog.postgres.batch._columns", slowly)
     with pytest.raises(PartialWriteError) as caught:
@@ -312,9 +329,9 @@ def test_fault_in_making_a_part_hides_what_the_server_said(
     )
     records = [make_record(tenant="canary"), *make_records(300)]
 
-    def fail(part, lock_timeout):
+    def fail(part):
         if part[0] is records[0]:
-            return _columns(part, lock_timeout)
+            return _columns(part)
         time.sleep(0.1)  # the server's answer is there by then
         raise ZeroDivisionError
 

@@ -112,8 +112,8 @@ def turns_pages_by_their_number(patch):
     A page begins behind as many events as were read, not behind the last.
     """
 
-    def pages(self, query, first, last):
-        sql = self._sql["page_oldest"].replace("{filters}", "true")
+    def pages(self, query, first, last, *, what="page"):
+        sql = self._sql[f"{what}_oldest"].replace("{filters}", "true")
         seen, limit = 0, self._page_size
         while page := self._ask(
             f"{sql} OFFSET {seen}", first=1, last=last, limit=limit

@@ -175,12 +175,18 @@ def test_lie_that_decides_on_no_event_costs_none(deed, caplog):
 
 
 @pytest.mark.parametrize(
-    "reason", ["because", None, ValueError("secret-canary"), SystemExit(1)]
+    ("reason", "cause"),
+    [
+        ("because", PartialWriteError),
+        (None, PartialWriteError),
+        (ValueError("secret-canary"), ValueError),
+        (SystemExit(1), PartialWriteError),
+    ],
 )
-def test_refusal_without_a_proper_reason_is_told_as_one(reason, caplog):
+def test_refusal_without_a_proper_reason_is_told_as_one(reason, cause, caplog):
     """
-    The caller gets an error of ours that names the sink, and nobody a text
-    that may quote an event.
+    The caller gets an error of ours that names the sink, with its cause, and
+    nobody a text that may quote an event.
     """
     sink = UnrulySink(lie(nothing, lambda ids: dict.fromkeys(ids, reason)))
     with AuditLogPublisher(sink) as publisher:
@@ -189,6 +195,7 @@ def test_refusal_without_a_proper_reason_is_told_as_one(reason, caplog):
         later = publisher.publish(make_event())
 
     assert [later.event_id] == sink.ids
+    assert isinstance(caught.value.__cause__, cause)
     assert "secret-canary" not in f"{caught.value} {caplog.text}"
 
 

@@ -79,7 +79,32 @@ def test_recovery_is_said_once(failures, clock, caplog):
     failures.worked()
     failures.worked()
 
-    assert 1 == caplog.text.count("works again after 42.0 s")
+    (line,) = [r for r in caplog.records if r.levelno == logging.INFO]
+    assert line.getMessage() == (
+        "Publishing audit log events works again after 42.0 s"
+    )
+    assert line.auditlog_by == "relay 'x'"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [
+        (None, ["relay 'x' keeps the events that wait and tries again"]),
+        (0, []),  # the caller was told
+        (1, ["relay 'x' keeps 1 event that waits and tries again"]),
+        (2, ["relay 'x' keeps 2 events that wait and tries again"]),
+    ],
+)
+def test_what_is_kept_is_said(waiting, said, caplog):
+    """
+    Whoever reads of a failure learns that nothing is lost with it.
+    """
+    failures = FailureLog(log, who="relay 'x'", waiting=lambda: waiting)
+
+    failures.failed(SinkUnavailableError("away"))
+
+    warnings = [r for r in caplog.records if r.levelno == logging.WARNING]
+    assert said == [record.getMessage() for record in warnings]
 
 
 def test_foreign_error_is_named_and_not_quoted(failures, caplog):

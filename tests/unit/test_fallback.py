@@ -4,6 +4,7 @@ Where events are while their sink is away, and how they come back.
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 import threading
@@ -500,6 +501,23 @@ class TestTrouble:
         told = [record.getMessage() for record in caplog.records]
         assert any("was emptied behind our back" in line for line in told)
         assert not any("has all events again" in line for line in told)
+
+    def test_publisher_that_is_dropped_leaves_no_thread(self, sink, spool):
+        """
+        Neither its own, nor its relay's, nor those that call the sink.
+        """
+        before = {*threading.enumerate()}
+        publisher = AuditLogPublisher(sink, fallback=spool)
+        publisher.publish(make_event())
+        ours = {*threading.enumerate()} - before
+
+        del publisher
+        gc.collect()
+        for thread in ours:
+            thread.join(10)
+
+        assert ours
+        assert not any(thread.is_alive() for thread in ours)
 
     def test_close_leaves_what_cannot_be_moved(
         self, make_publisher, sink, spool

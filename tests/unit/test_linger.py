@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 
 import pytest
 
@@ -156,6 +157,63 @@ def test_handler_that_enqueues_within_publish(monkeypatch):
     made.offer(make_event(1), weight=1, urgent=True)
 
     assert 0.0 == made._pause()
+
+
+@contextlib.contextmanager
+def taking(made):
+    """
+    What the worker takes next, which has answered two and finds a third.
+    """
+    for n in (1, 2):
+        made.offer(make_event(n), weight=1, urgent=True)
+    made.store(made.take(9, 10**6), "x")
+    made.offer(make_event(3), weight=1, urgent=True)
+    taken = []
+    worker = threading.Thread(
+        target=lambda: taken.extend(made.take(9, 10**6)), daemon=True
+    )
+    worker.start()
+    yield taken
+    worker.join(10)
+    assert not worker.is_alive()
+
+
+def test_callers_that_come_again_share_the_next_batch(monkeypatch):
+    """
+    With those who came meanwhile, so that nobody waits for two writes.
+    """
+    monkeypatch.setattr(buffer, "AGAIN", 3600.0)
+    made = make_buffer()
+
+    with taking(made) as taken:
+        wait_until(lambda: taken or made._worker is not None)
+        for n in (4, 5):
+            made.offer(make_event(n), weight=1, urgent=True)
+
+    assert 3 == len(taken)
+
+
+def test_callers_that_do_not_come_again_are_not_waited_for():
+    """
+    Not for long: who came meanwhile is stored.
+    """
+    with taking(make_buffer()) as taken:
+        wait_until(lambda: taken)
+
+    assert 1 == len(taken)
+
+
+def test_close_waits_for_no_caller(monkeypatch):
+    """
+    Nobody can come again.
+    """
+    monkeypatch.setattr(buffer, "AGAIN", 3600.0)
+    made = make_buffer()
+
+    with taking(made) as taken:
+        made.close()
+
+    assert 1 == len(taken)
 
 
 def test_full_buffer_wakes_a_worker_that_was_not_told():

@@ -1,8 +1,10 @@
 """
-Columns as binary arrays, beside what psycopg makes of the same lists.
+Values and columns in binary, beside what psycopg makes of the same.
 """
 
 from __future__ import annotations
+
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from psycopg import adapters
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 
-from auditlog.postgres.arrays import register_arrays
+from auditlog.postgres.arrays import pack, register_arrays
 from auditlog.postgres.columns import Bodies, Ids, Texts
 
 
@@ -50,3 +52,22 @@ def test_ids(context, column):
 @given(st.lists(st.binary(), min_size=1))
 def test_bodies(context, column):
     assert dumped(context, column) == dumped(context, Bodies(column))
+
+
+class ForeignID(UUID):
+    """
+    As asyncpg's: what a driver gives for an id.
+    """
+
+
+@given(TEXT | st.uuids() | st.binary() | st.none())
+def test_values(context, value):
+    """
+    Also those of the caller's own classes.
+    """
+    transformer = Transformer(context)
+    (expected,) = transformer.dump_sequence([value], [PyFormat.BINARY])
+    if isinstance(value, UUID):
+        value = ForeignID(int=value.int)
+
+    assert [expected] == pack([value])

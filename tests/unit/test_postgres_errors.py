@@ -15,7 +15,9 @@ from auditlog.errors import (
     SinkSetupError,
     SinkUnavailableError,
 )
+from auditlog.postgres import PostgresSink
 from auditlog.postgres.errors import LockedError, translate
+from auditlog.testing.contracts import make_record
 
 
 TRANSIENT = {"08", "25", "40", "53", "57", "58"}
@@ -117,3 +119,30 @@ def test_errors_of_the_driver_itself(error, expected):
     assert type(found) is expected
     assert isinstance(found, SinkError)
     assert "canary" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "doing"),
+    [
+        ("write", [[make_record()]], "store audit events"),
+        ("read", [0, 9], "read the journal"),
+        ("size", [], "read the journal"),
+        ("position", ["x"], "read the position of relay 'x'"),
+        ("lease", ["x"], "acquire the lease of relay 'x'"),
+        ("status", [], "look at the journal"),
+        ("dead_letters", ["x"], "read dead letters of relay 'x'"),
+        ("redriven", ["x", 1], "change a dead letter of relay 'x'"),
+        ("refused_again", ["x", 1, "no"], "change a dead letter of relay 'x'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_error_says_what_could_not_be_done(call, args, doing):
+    """
+    And in which database; here no server listens.
+    """
+    sink = PostgresSink("postgresql://u@127.0.0.1:1/audit")
+    with pytest.raises(SinkUnavailableError) as caught:
+        getattr(sink, call)(*args)
+
+    where = "PostgreSQL database 'audit' at 127.0.0.1:1"
+    assert str(caught.value).startswith(f"can't {doing} in {where}: ")

@@ -36,10 +36,11 @@ from auditlog.errors import (
     SinkTimeoutError,
     SinkUnavailableError,
 )
-from auditlog.event import Actor, AuditEvent, Resource
+from auditlog.event import Actor, AuditEvent, RequestContext, Resource
 from auditlog.memory import InMemorySink
 from auditlog.publisher import AuditLogPublisher
 from auditlog.testing.faults import FaultySink
+from tests.postgres_tools import in_thread, until
 
 
 def make_event(n=0, **changes):
@@ -281,9 +282,12 @@ class TestCodec:
             stored.records[0].body
         )
 
-    def test_fault_of_the_codec_costs_one_event(self, stored, monkeypatch):
+    def test_fault_of_the_codec_costs_one_event(
+        self, stored, monkeypatch, caplog
+    ):
         """
-        The worker goes on, and the event's receipt tells what happened.
+        The worker goes on, the event's receipt tells what happened, and
+        nobody blames the sink.
         """
         codec_ = codec.codec_named("cloudevents")
 
@@ -303,6 +307,14 @@ class TestCodec:
 
         assert [True, False, True] == [r.exception() is None for r in receipts]
         assert ["1", "3"] == [e.resource.id for e in stored.events]
+        refused = receipts[1].event_id
+        (line,) = caplog.records
+        assert line.getMessage() == (
+            "Refused for good: 1 audit events of publisher 'default', the "
+            f"first, {refused}, because: event {refused} has no body: "
+            "ZeroDivisionError"
+        )
+        assert [str(refused)] == line.auditlog_event_ids
 
     def test_event_given_up_by_close_is_not_refused_as_well(
         self, sink, monkeypatch, caplog
@@ -485,6 +497,19 @@ class TestEnqueue:
 
         assert first == second
 
+    def test_result_waits_as_long_as_it_takes(self, publisher, sink):
+        """
+        Without a timeout, until the event is decided on.
+        """
+        sink.stall()
+        receipt = publisher.enqueue(make_event())
+        joined = in_thread(receipt.result)
+        until(lambda: receipt._waiters)
+
+        sink.flow()
+
+        assert receipt.event_id == joined().event_id
+
     def test_result_times_out_and_the_event_stays(
         self, publisher, sink, stored
     ):
@@ -569,9 +594,11 @@ class TestEnqueue:
         found = stored.events
         assert [e.resource.id for e in found] == ["0", "1", "2", "web", "10"]
         gap = found[3]
-        assert (gap.event_type, gap.outcome) == (
+        assert (gap.event_type, gap.outcome, gap.code, gap.reason) == (
             "AuditLog.Event.Drop",
             "failure",
+            "BUFFER_FULL",
+            "events were dropped because the buffer was full",
         )
         assert gap.metadata["count"] == publisher.dropped == 7
         times = [
@@ -640,14 +667,24 @@ class TestEnqueue:
         """
         sink.stall()
         publisher = AuditLogPublisher(sink, max_events=1, overflow="drop")
-        with bind(actor=Actor(id="alice"), tenant="acme", correlation_id="c"):
+        context = {
+            "actor": Actor(id="alice"),
+            "request": RequestContext(source_ip="192.0.2.1"),
+            "tenant": "acme",
+            "correlation_id": "c",
+            "traceparent": f"00-{'1' * 32}-{'2' * 16}-01",
+        }
+        with bind(**context):
             publisher.enqueue(make_event(1))
             publisher.enqueue(make_event(2))
             sink.flow()
             publisher.close()
 
-        gap = stored.events[-1]
-        assert (gap.actor, gap.tenant, gap.correlation_id) == (None,) * 3
+        told = [attrs.asdict(each, recurse=False) for each in stored.events]
+        assert context == {name: told[0][name] for name in context}
+        assert dict.fromkeys(context) == {
+            name: told[-1][name] for name in context
+        }
 
     def test_drops_of_many_threads_are_counted_exactly(self, sink, stored):
         """
@@ -699,16 +736,41 @@ class TestEnqueue:
         The worker imports it, at the moment when the buffer is full.
         """
         sink.stall()
-        publisher = AuditLogPublisher(
-            sink, max_events=1, overflow_timeout=0.01
-        )
+        publisher = AuditLogPublisher(sink, max_events=1, overflow_timeout=10)
         publisher.enqueue(make_event())
         sink.arrived.acquire()
         monkeypatch.setitem(sys.modules, "asyncio", ModuleType("asyncio"))
 
-        with pytest.raises(BufferFullError):
-            publisher.enqueue(make_event())
+        joined = in_thread(lambda: publisher.enqueue(make_event()))
+        until(lambda: publisher._buffer._watchers)
         sink.flow()
+
+        assert joined().exception(10) is None
+        publisher.close()
+
+    def test_refusal_of_an_event_that_waited_for_room_is_told(self, sink):
+        """
+        By flush(), as of any event whose receipt nobody has looked at.
+        """
+        sink.stall()
+        publisher = AuditLogPublisher(sink, max_events=1, overflow_timeout=10)
+        publisher.enqueue(make_event(1))
+        sink.arrived.acquire()
+        joined = in_thread(lambda: publisher.enqueue(make_event(2)))
+        until(lambda: publisher._buffer._watchers)
+        sink.refuse(
+            lambda record: (
+                EventRefusedError("no")
+                if record.event.resource.id == "2"
+                else None
+            )
+        )
+        sink.flow()
+        receipt = joined()
+
+        with pytest.raises(PartialWriteError) as caught:
+            publisher.flush()
+        assert {receipt.event_id} == caught.value.failed.keys()
         publisher.close()
 
     def test_bytes_are_bounded(self, sink):
@@ -1007,7 +1069,9 @@ class TestShape:
 
         assert "7" == sink.events[0].resource.id
 
-    @pytest.mark.parametrize("option", ["max_events", "batch_bytes"])
+    @pytest.mark.parametrize(
+        "option", ["max_events", "max_bytes", "batch_events", "batch_bytes"]
+    )
     def test_bounds_are_checked(self, sink, option):
         """
         A bound of 0 could store nothing.

@@ -14,6 +14,7 @@ from auditlog.errors import (
     ClusterNotFoundError,
     DeliveryTimeoutError,
     EventRefusedError,
+    LeaseLostError,
     PartialWriteError,
     SinkSetupError,
     SinkTimeoutError,
@@ -150,7 +151,9 @@ class TestDelivery:
         assert expected == ids(target)
         assert 100 == sum(len(batch) for batch in sink.batches)
 
-    def test_frozen_holder_is_replaced_and_fenced(self, target, monkeypatch):
+    def test_frozen_holder_is_replaced_and_fenced(
+        self, target, monkeypatch, caplog
+    ):
         """
         A holder that stalls past its lease can't move the position back.
         """
@@ -171,9 +174,12 @@ class TestDelivery:
         expected += fill(journal, 5)
         healthy.wake()
         wait_until(lambda: journal.position("topic") == 10)
-        stalled.flow()
-        wait_until(lambda: not frozen.holding)
+        with caplog.at_level(logging.INFO, "auditlog.relay"):
+            stalled.flow()
+            wait_until(lambda: caplog.messages)
 
+        assert not frozen.holding
+        assert caplog.messages[0].startswith("relay 'topic' stands by: ")
         assert (0, 10) == (frozen.delivered, healthy.delivered)
         assert 10 == journal.position("topic")
         assert expected == ids(target)
@@ -211,7 +217,11 @@ class TestRefusal:
         assert letter.record.body == journal.records[4].body
         assert [i for i in expected if i != poison] == ids(target)
         assert (8, 1) == (relay.delivered, relay.dead)
-        assert "dead letters" in caplog.text
+        (line,) = caplog.messages
+        assert line == (
+            "relay 'topic' made 1 audit events dead letters, the first, "
+            "index 5, because: too large"
+        )
 
     def test_placeholder_comes_before_the_letter(self, journal, sink, relay):
         """
@@ -286,8 +296,73 @@ class TestTrouble:
             wait_until(lambda: caplog.records)
         relay.stop(0.2)
 
-        assert "restored from an older copy" in caplog.text
+        assert (
+            "the sink of relay 'topic' holds index 4, the journal only 3: it "
+            "was restored from an older copy, or another journal is relayed "
+            "there; relay to a new topic, or restore the newer journal"
+        ) in caplog.text
         assert [] == sink.batches
+
+    def test_sink_that_is_ahead_of_the_position_gets_it_again(
+        self, journal, sink, target, relay
+    ):
+        """
+        The last relay may have ended before it told how far it had come.
+        """
+        expected = fill(journal, 3)
+        sink.last_index = lambda: 3
+        relay.start()
+        wait_until(lambda: journal.position("topic") == 3)
+
+        assert expected == ids(target)
+
+    def test_journal_that_fails_is_told(
+        self, journal, target, relay, monkeypatch, caplog
+    ):
+        """
+        Also where the journal has no logger of its own.
+        """
+        fill(journal, 1)
+        read, broken = journal.read, [SinkUnavailableError("disk away")]
+
+        def failing(after, limit):
+            if broken:
+                raise broken.pop()
+            return read(after, limit)
+
+        monkeypatch.setattr(journal, "read", failing)
+        relay.start()
+        wait_until(lambda: target.records)
+
+        assert [
+            (logging.ERROR, "Failed to publish audit log event: disk away"),
+            (
+                logging.WARNING,
+                "relay 'topic' keeps the events that wait and tries again",
+            ),
+        ] == [
+            (record.levelno, record.getMessage())
+            for record in caplog.records
+            if record.name == "auditlog.relay"
+        ]
+
+    def test_lease_that_cannot_be_released_is_told(
+        self, journal, relay, caplog
+    ):
+        """
+        To whoever wonders why the next relay has to wait for its end.
+        """
+        relay.start()
+        wait_until(lambda: relay.holding)
+
+        def release():
+            raise SinkUnavailableError("away")
+
+        relay._lease.release = release
+        with caplog.at_level(logging.DEBUG, "auditlog.relay"):
+            relay.stop(5)
+
+        assert ["relay 'topic' keeps its lease: away"] == caplog.messages
 
     def test_unknown_cluster_line(self, journal, sink, relay, caplog):
         """
@@ -452,7 +527,7 @@ class TestThreads:
         assert all(thread.daemon for thread in found)
 
     def test_lease_is_renewed_three_times_before_it_ends(
-        self, journal, relay, monkeypatch
+        self, journal, relay, monkeypatch, caplog
     ):
         """
         Two renewals may fail; without a lease there is nothing to renew.
@@ -467,10 +542,45 @@ class TestThreads:
 
         relay._lease = journal.lease("topic")
         relay._lease.renew = renew
-        relay._keep_lease()
+        with caplog.at_level(logging.DEBUG, "auditlog.relay"):
+            relay._keep_lease()
 
         assert [5.0, 7.0, 7.0] == naps.seconds
         assert [1] == renewals
+        assert [] == caplog.records
+
+    def test_without_a_lease_nothing_is_written(self, journal, sink, relay):
+        """
+        Another relay writes the same by then, and what comes behind it.
+        """
+        fill(journal, 1)
+        lease = journal.lease("topic")
+
+        with pytest.raises(
+            LeaseLostError, match=r"^another holder has the lease 'topic'$"
+        ):
+            relay._write(lease, journal.read(0, 1))
+
+        assert [] == sink.batches
+
+    def test_lease_of_before_is_not_renewed(self, journal, relay):
+        """
+        That it is lost by then says nothing of the one that came after it.
+        """
+        before, after = journal.lease("topic"), journal.lease("other")
+        naps = relay._ended = Naps(woken={2})
+        renewals = []
+
+        def wait(seconds):
+            relay._lease = after
+            return Naps.wait(naps, seconds)
+
+        relay._lease, naps.wait = before, wait
+        before.renew = lambda: renewals.append("before")
+        after.renew = lambda: renewals.append("after")
+        relay._keep_lease()
+
+        assert [] == renewals
 
 
 class TestWaiting:
@@ -657,7 +767,9 @@ class TestOddities:
         assert expected == ids(target)[5:]
         relay.stop(5)
 
-    def test_lease_is_renewed_after_a_foreign_error(self, journal, target):
+    def test_lease_is_renewed_after_a_foreign_error(
+        self, journal, target, caplog
+    ):
         """
         A journal that raises something else once keeps being asked.
         """
@@ -672,8 +784,13 @@ class TestOddities:
         relay = Relay(journal, target, name="topic")
         relay._lease = lease
         keeper = threading.Thread(target=relay._keep_lease)
-        keeper.start()
 
-        wait_until(lambda: len(calls) > 2)
-        relay.stop()
-        keeper.join(5)
+        with caplog.at_level(logging.DEBUG, "auditlog.relay"):
+            keeper.start()
+            wait_until(lambda: len(calls) > 2)
+            relay.stop()
+            keeper.join(5)
+
+        assert {"relay 'topic' can't renew: OSError"} == {
+            record.getMessage() for record in caplog.records
+        }

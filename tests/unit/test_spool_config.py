@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import pytest
 
+from auditlog import codec
 from auditlog.config import (
     AuditLogConfig,
     ClusterConfig,
+    ClusterRegistry,
     DatabaseConfig,
     PublisherConfig,
     RelayConfig,
@@ -18,6 +20,7 @@ from auditlog.errors import ConfigError
 from auditlog.kafka import KafkaSink
 from auditlog.memory import InMemorySink
 from auditlog.postgres import PostgresSink
+from auditlog.publisher import AuditLogPublisher
 from auditlog.spool import SpoolSink
 from auditlog.wiring import wire
 
@@ -112,6 +115,41 @@ def test_spool_takes_the_place_of_a_database(tmp_path):
     assert isinstance(wires.sink, PostgresSink)
     assert isinstance(wires.fallback, SpoolSink)
     assert ["a/t"] == list(wires.relays)
+
+
+def test_publisher_gets_all_that_is_configured(tmp_path, monkeypatch):
+    """
+    A cluster that is added later hurries it, until it is closed.
+    """
+    hurried = []
+    monkeypatch.setattr(
+        AuditLogPublisher, "hurry", lambda self: hurried.append(self.name)
+    )
+    clusters = ClusterRegistry()
+    publisher = AuditLogPublisher.from_config(
+        AuditLogConfig(
+            spool=SpoolConfig(path=str(tmp_path)),
+            database=DatabaseConfig(url="postgresql://u@localhost/x"),
+            relay=RelayConfig(run=False),
+            codec="conduktor",
+            **TOPIC,
+        ),
+        sinks={"more": InMemorySink()},
+        clusters=clusters,
+        name="web",
+        lifecycle_events=True,
+    )
+    clusters.add(ClusterConfig(id="b", bootstrap_servers="localhost:1"))
+    publisher.close()
+    clusters.add(ClusterConfig(id="c", bootstrap_servers="localhost:1"))
+
+    assert isinstance(publisher.sink, PostgresSink)
+    assert isinstance(publisher._fallback.journal, SpoolSink)
+    assert ["a/t", "more"] == list(publisher.relays)
+    assert not publisher._run_relays
+    assert codec.codec_named("conduktor") is publisher._codec
+    assert "web" == publisher._lifecycle("Start").resource.id
+    assert ["web"] == hurried
 
 
 def test_spool_has_to_be_relayed_here(tmp_path):

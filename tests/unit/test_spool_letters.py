@@ -19,7 +19,7 @@ from auditlog.abc import DeadLetter
 from auditlog.errors import AuditLogError, EventRefusedError
 from auditlog.memory import InMemorySink
 from auditlog.redrive import Redriven, redrive
-from auditlog.spool import SpoolSink, letters, positions
+from auditlog.spool import SpoolSink, frame, header, letters, positions
 from auditlog.testing.faults import FaultySink
 from tests.spool_tools import all_of, bodies, flip, make_records
 
@@ -318,6 +318,23 @@ def test_damage_while_open_gives_nothing_wrong(sink, caplog):
     assert sink.dead_letters("topic") == before[:-1]
     assert sink.lost == 1
     assert "dead letters are lost" in caplog.text
+
+
+def test_damaged_neighbours_are_kept_whole(sink, make):
+    """
+    Of two in a row no byte is thrown away.
+    """
+    path = sink.folder / letters.NAME
+    frames = [*frame.scan(path.read_bytes(), header.HEADER, 0)]
+    for each in frames[1:3]:
+        flip(path, (each.end - 5) * 8)
+    damaged = path.read_bytes()[frames[1].start : frames[2].end]
+
+    again = reopened(sink, make)
+
+    assert [1, 4, 5] == [index for index, _, _ in told(again)]
+    (kept,) = (again.folder / "quarantine").iterdir()
+    assert (2, damaged) == (again.lost, kept.read_bytes())
 
 
 @pytest.mark.parametrize("size", [0, 100, None])

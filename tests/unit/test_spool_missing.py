@@ -132,6 +132,34 @@ def test_what_relays_have_passed_is_no_loss(sink, make, caplog):
     assert [] == [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
+def test_file_that_is_deleted_before_it_is_passed(sink):
+    """
+    The others that nobody needs are deleted all the same.
+    """
+    lease = sink.lease("topic")
+    segments(sink)[0].unlink()
+
+    lease.advance(60)
+
+    assert 1 == len(segments(sink))
+
+
+def test_what_is_deleted_at_the_start_is_no_loss(sink, make):
+    """
+    Its process had ended before it could, and a relay comes later.
+    """
+    lease = sink.lease("topic")
+    sink._spool.deliveries.after_advance = lambda: None
+    lease.advance(60)
+    sink.close()
+    again = make()
+    again.lease("late")
+    assert 1 == len(segments(again))
+    again.close()
+
+    assert 0 == make().lost
+
+
 def test_only_what_a_relay_still_needs_counts(sink, make):
     """
     Of a deleted file, the events that all relays have passed are no loss.

@@ -5,6 +5,7 @@ What a spool makes of files that are torn, damaged or newer.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import shutil
 import struct
@@ -14,7 +15,7 @@ import pytest
 
 from auditlog.abc import DeadLetter
 from auditlog.errors import SinkSetupError
-from auditlog.spool import SpoolSink, frame, segment
+from auditlog.spool import SpoolSink, frame, header, segment
 from auditlog.testing.contracts import make_record
 from tests.spool_tools import (
     all_of,
@@ -55,6 +56,57 @@ def copied(tmp_path):
     yield copied
     for sink in made:
         sink.close()
+
+
+def test_stray_byte_costs_no_event():
+    """
+    The next frame is found wherever it begins.
+    """
+    parts = frame.encode(1, [bytes(16)], [0], [b"{}"])
+
+    damage, found = frame.scan(b"?" + b"".join(parts), 0, 0)
+
+    assert (0, 1) == (damage.start, damage.end)
+    assert (1, 1) == (found.start, found.index)
+
+
+def test_older_file_that_was_cut_loses_what_is_cut(make, caplog):
+    """
+    And no more: what is left of a frame is kept, and the rest is read.
+    """
+    sink = make(name="one", segment_bytes=4096)
+    for _ in range(12):
+        sink.write(make_records(5))
+    stored, path = all_of(sink), segments(sink)[0]
+    count = int(segments(sink)[1].stem) - 1
+    sink.close()
+    *_, end = frame.scan(path.read_bytes(), header.HEADER, 0)
+    os.truncate(path, end.start + 10)
+
+    again = make(name="one")
+
+    del stored[count - 1]
+    assert bodies(stored) == bodies(all_of(again))
+    assert 1 == again.lost
+    assert "spool: 10 bytes at " in caplog.text
+
+
+def test_torn_end_is_cut_and_told(make, caplog):
+    """
+    As no loss: a write that was under way was told to nobody.
+    """
+    sink = make(name="one")
+    sink.write(records := make_records(2))
+    (path,) = segments(sink)
+    sink.close()
+    with path.open("ab") as file:
+        file.write(b"\xffAE1")
+
+    with caplog.at_level("INFO", "auditlog.spool"):
+        found = all_of(make(name="one"))
+
+    assert bodies(records) == bodies(found)
+    assert [f"spool: cut 4 torn bytes off {path}"] == caplog.messages
 
 
 def test_torn_anywhere_gives_what_is_whole(make, tmp_path):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -67,7 +68,11 @@ def fill(sink):
         batch = make_records(10)
         count = stored_of(sink, batch)
         stored += batch[:count]
-    with pytest.raises(SinkUnavailableError, match="is full"):
+    with pytest.raises(
+        SinkUnavailableError,
+        match=r"is full \(\d+ of 131072 bytes\); it goes on once relays have "
+        "delivered, or raise 'max_bytes'$",
+    ):
         sink.write(make_records(1))
     return stored
 
@@ -254,11 +259,14 @@ class TestRoom:
 
         stored = fill(sink)
 
-        lines = [r.getMessage() for r in caplog.records]
-        assert ["is 5", "is 8"] == [
-            line[line.index("is ") :][:4] for line in lines
-        ]
-        assert "relay 'topic' is at 0" in lines[0]
+        assert 2 == len(caplog.messages)
+        for step, line in zip((5, 8), caplog.messages, strict=True):
+            assert re.search(
+                rf" is {step}\d % full \(\d+ of 131072 bytes\); "
+                "relay 'topic' is at 0; what all relays have delivered is "
+                "deleted$",
+                line,
+            )
         assert sink.stored_bytes <= SMALL["max_bytes"]
         assert bodies(stored) == bodies(all_of(sink))
 
@@ -710,16 +718,58 @@ class TestClosing:
         Who still holds it gets an error, and not another's folder.
         """
         sink.write(make_records(1))
+        lease = sink.lease("late")
         spool = sink._spool
         before = segments(sink)
         sink.close()
 
-        with pytest.raises(SinkUnavailableError, match="closed meanwhile"):
+        said = (
+            f"spool {str(spool.folder)!r} was closed meanwhile; the next call "
+            "opens it again"
+        )
+        with pytest.raises(SinkUnavailableError, match=re.escape(said)):
             spool.log.append(make_records(1))
         with pytest.raises(LeaseLostError, match="closed"):
             spool.deliveries.lease("topic", 1.0)
+        with pytest.raises(
+            LeaseLostError,
+            match="^another holder has the lease of relay 'late', or the "
+            r"spool was closed$",
+        ):
+            lease.renew()
 
         assert before == segments(sink)
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "doing"),
+    [
+        ("write", [make_records(1)], "store events in"),
+        ("read", [0, 9], "read"),
+        ("size", [], "read"),
+        ("position", ["x"], "read a position in"),
+        ("lease", ["x"], "keep a position in"),
+        ("forget", ["x"], "keep a position in"),
+        ("status", [], "look into"),
+        ("dead_letters", ["x"], "read dead letters in"),
+        ("redriven", ["x", 1], "keep a dead letter in"),
+        ("refused_again", ["x", 1, "no"], "keep a dead letter in"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_error_says_what_could_not_be_done(tmp_path, call, args, doing):
+    """
+    And in which spool; here a file is in the place of its folder.
+    """
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(SinkSetupError) as caught:
+        getattr(SpoolSink(path), call)(*args)
+
+    assert str(caught.value) == (
+        f"can't {doing} spool {str(path)!r}: EEXIST, File exists; it must be "
+        "a folder on a local disk that this user can write to"
+    )
 
 
 HOLD = """
@@ -787,6 +837,16 @@ class TestProcesses:
             kill(process)
 
         assert 3 == sink.size()
+
+    def test_holder_that_does_not_tell_its_number(self, make):
+        """
+        Its folder is in use all the same.
+        """
+        sink = make(name="one")
+        os.truncate(sink.folder / "lock", 0)
+
+        with pytest.raises(SinkSetupError, match="by process unknown; leave"):
+            make(name="one").size()
 
     def test_next_process_goes_on(self, make, tmp_path):
         """
@@ -902,9 +962,33 @@ class TestProcesses:
         assert 1 == kept.attempts
         assert [sink.folder] == [*sink.folder.parent.iterdir()]
 
+    def test_takeover_keeps_an_event_whose_id_is_taken(
+        self, make, monkeypatch, caplog
+    ):
+        """
+        It is set aside with its bytes and counted as lost, and what came
+        with it is taken over.
+        """
+        monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
+        other, sink = make(), make()
+        other.write(records := make_records(2))
+        sink.write([own := make_conflict(records[0])])
+        other.close()
+
+        found = all_of(sink)
+
+        assert bodies([own, records[1]]) == bodies(found)
+        assert 1 == sink.lost
+        (kept,) = (sink.folder / "quarantine").iterdir()
+        assert records[0].body in kept.read_bytes()
+        assert (
+            "1 audit events that were taken over have the ids of others"
+            in (caplog.text)
+        )
+
     def test_full_spool_takes_over_later(self, make, monkeypatch, caplog):
         """
-        What has no room stays where it is.
+        What has no room stays where it is, and that is said once.
         """
         monkeypatch.setattr("auditlog.spool.sink.ADOPT", 0.0)
         other = make(**SMALL)
@@ -913,6 +997,9 @@ class TestProcesses:
         own = fill(sink)
         lease = sink.lease("topic")
         other.close()
+        for _ in range(2):
+            assert bodies(own) == bodies(all_of(sink))
+        assert 1 == caplog.text.count("can't take over")
 
         got, position = [], 0
         while page := sink.read(position, 100):

@@ -114,6 +114,12 @@ _WRITING = (
         help="Write what is new since the last time into a further file.",
     ),
     click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processes that read and render at once; the file is the same.",
+    ),
+    click.option(
         "--no-overwrite",
         is_flag=True,
         help="Leave a file that exists as it is, and exit with 1.",
@@ -158,6 +164,7 @@ def writing_options(command: Callable[..., None]) -> Callable[..., None]:
                 "table": {k: _meant(k, v) for k, v in table.items() if v},
                 "common": _given(max_file_bytes=given.pop("max_file_bytes")),
                 "going_on": _going_on(given),
+                "workers": given.pop("workers"),
                 "overwrite": not given.pop("no_overwrite"),
                 "errors": "raise" if given.pop("strict") else "report",
                 "progress": given.pop("progress"),

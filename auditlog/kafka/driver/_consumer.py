@@ -5,6 +5,8 @@ Reads spans of partitions.
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -44,6 +46,7 @@ class Consumer:
         max_records: int = 2000,
     ) -> None:
         self._topic = topic
+        self._process = os.getpid()
         self._timeout_ms = int(timeout * 1000)
         self._consumer, self._metadata = connect(
             cluster,
@@ -71,6 +74,9 @@ class Consumer:
         """
         Close the connections.
         """
+        if sys.is_finalizing() or os.getpid() != self._process:
+            # The thread that close() would wait for, for ever, is no more.
+            return
         with ours(), contextlib.suppress(kafka.errors.KafkaError):
             self._consumer.close(autocommit=False, timeout_ms=1000)
 

@@ -275,6 +275,26 @@ SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
  ORDER BY event.seq
  LIMIT %(limit)s
 
+-- bodies_oldest --
+SELECT event.body, event.seq
+  FROM {schema}.event
+ WHERE event.seq BETWEEN %(first)s AND %(last)s AND {filters}
+ ORDER BY event.seq
+ LIMIT %(limit)s
+
+-- bodies_newest --
+SELECT event.body, event.seq
+  FROM {schema}.event
+ WHERE event.seq BETWEEN %(first)s AND %(last)s AND {filters}
+ ORDER BY event.seq DESC
+ LIMIT %(limit)s
+
+-- event_at_seq --
+SELECT event.id, event.body, entry.idx, event.recorded_at
+  FROM {schema}.event
+  LEFT JOIN {schema}.entry ON entry.event_id = event.id
+ WHERE event.seq = %(at)s
+
 -- page_newest --
 SELECT event.id, event.body, entry.idx, event.recorded_at, event.seq
   FROM {schema}.event
