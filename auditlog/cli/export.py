@@ -41,7 +41,7 @@ class Writing:
 
         going_on: *resume* or *follow*, if one of them is so.
 
-        workers: How many processes render, if it was said.
+        workers: How many processes render.
 
         overwrite: Whether a file that exists may be replaced.
 
@@ -55,7 +55,7 @@ class Writing:
     table: dict[str, Any]
     common: dict[str, Any]
     going_on: dict[str, bool] = attrs.field(factory=dict)
-    workers: int | None = None
+    workers: int = 1
     overwrite: bool = True
     errors: Literal["report", "raise"] = "report"
     progress: bool | None = None
@@ -78,8 +78,7 @@ def export(reader: Reader, query: EventQuery, how: Writing) -> ExportReport:
             "to replace it"
         )
     name = format_of(how.target, how.format)
-    parallel = {} if how.workers is None else {"workers": how.workers}
-    refuse_misplaced(name, [*how.table, *parallel])
+    refuse_misplaced(name, how.table)
     exporter: Any = exporter_for(name, how.table, how.common)
     target: Any = how.target
     if target == "-":
@@ -91,7 +90,7 @@ def export(reader: Reader, query: EventQuery, how: Writing) -> ExportReport:
         errors=how.errors,
         overwrite=how.overwrite,
         **how.going_on,
-        **parallel,
+        workers=how.workers,
     )
     return report
 

@@ -87,7 +87,7 @@ def exporter_for(
 
 def refuse_misplaced(name: str, settings: Iterable[str]) -> None:
     """
-    Refuse *settings* that files of that format don't have.
+    Refuse *settings* of a table that files of that format don't have.
 
     Raises:
         ConfigError: If there are any.
@@ -107,5 +107,4 @@ _TAKEN_BY = {
     "delimiter": _OF_CSV,
     "headers": _OF_CSV,
     "guard": _OF_CSV,
-    "workers": {*FORMATS} - {"parquet"},
 }

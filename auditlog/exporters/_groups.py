@@ -16,6 +16,7 @@ from auditlog._pages import page_of
 from auditlog._tabular import (
     can_read,
     needs_events,
+    plain_schema,
     pyarrow,
     record_batch,
     schema,
@@ -154,14 +155,18 @@ class GroupOutput(Output):
         """
         Take in a *page*, and write the row group that it completes.
         """
-        records = page.records
-        if needs_events(self._form.names):
-            skip = tally.skip_record
-            records = [each for each in records if can_read(each, skip)]
-        self._waiting.add(records)
-        tally.count(page_of(records))
+        self._waiting.add(_readable(page, self._form.names, tally))
         if self._waiting.is_full:
             self._write()
+
+    def take(self, made: Columns) -> None:
+        """
+        See `Output.take()`.
+        """
+        while made.sizes:
+            made = self._waiting.take(made)
+            if self._waiting.is_full:
+                self._write()
 
     @property
     def is_due(self) -> bool:
@@ -230,9 +235,51 @@ class GroupOutput(Output):
         self._groups = []
 
 
+@attrs.frozen
+class Columns:
+    """
+    Some rows, and how long the body of each is.
+    """
+
+    batch: Any
+    sizes: list[int]
+
+
+class GroupWork:
+    """
+    Makes columns in another process.
+    """
+
+    of_bodies = False
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    def __call__(self, page: Page, tally: Tally, /) -> Columns:
+        """
+        The columns of those of *page* that can be read.
+        """
+        records = _readable(page, self._names, tally)
+        batch = record_batch(records, self._names)
+        # Cut later on, a dictionary would hold words of other rows.
+        batch = batch.cast(plain_schema(self._names))
+        return Columns(batch, [len(each.body) for each in records])
+
+
+def _readable(
+    page: Page, names: tuple[str, ...], tally: Tally
+) -> list[Record]:
+    records = page.records
+    if needs_events(names):
+        skip = tally.skip_record
+        records = [each for each in records if can_read(each, skip)]
+    tally.count(page_of(records))
+    return records
+
+
 class _Waiting:
     """
-    Records that become a row group.
+    Records, or columns of them, that become a row group.
 
     Args:
         names: Its columns.
@@ -280,6 +327,17 @@ class _Waiting:
         if self._is_even and (is_long or len(self._records) >= BATCH_ROWS):
             self._settle()
 
+    def take(self, made: Columns) -> Columns:
+        """
+        Take in as much of *made* as there is room for; what is left of it.
+        """
+        sizes, left = made.sizes[: self.room], made.sizes[self.room :]
+        count = len(sizes)
+        self._batches.append(made.batch[:count])
+        self.rows += count
+        self._size += sum(sizes)
+        return Columns(made.batch[count:], left)
+
     def taken(self) -> Any:
         """
         The rows as a table; they wait no longer.
@@ -287,6 +345,7 @@ class _Waiting:
         if self._records:
             self._settle()
         table = pyarrow("ParquetExporter").Table.from_batches(self._batches)
+        table = table.cast(schema(self._names))
         self._begin()
         # Whatever the batches were: equal rows give equal bytes.
         return table.unify_dictionaries()

@@ -121,6 +121,12 @@ class Output(ABC):
         Take in those events of *page* that can be read; all are counted.
         """
 
+    @abstractmethod
+    def take(self, made: Any) -> None:
+        """
+        Take in what another process has made of a page; see `Work`.
+        """
+
     @property
     @abstractmethod
     def is_due(self) -> bool:
@@ -188,6 +194,7 @@ class RowOutput(Output):
         self._member = 0
         self._pending = 0
         self._settled = 0
+        self._made: list[Any] = []
 
     def go_on(
         self,
@@ -212,12 +219,32 @@ class RowOutput(Output):
         """
         See `Output.add()`.
         """
-        self.write(self._rendering.rows(page, tally))
+        self._write(self._rendering.rows(page, tally))
 
-    def write(self, rows: list[Any]) -> None:
+    def take(self, made: list[Any]) -> None:
         """
-        Write *rows*, which are in a file as soon as it is cut.
+        See `Output.take()`; a row for each event, None where it has none.
         """
+        self._made += made
+        # As one process would: where files are cut depends on it.
+        if len(self._made) >= BATCH:
+            self._write_made(BATCH)
+
+    def close(self) -> None:
+        """
+        See `Output.close()`.
+        """
+        if self._made:
+            self._write_made(len(self._made))
+            if self.is_due:
+                self.cut()
+        super().close()
+
+    def _write_made(self, count: int) -> None:
+        made, self._made = self._made[:count], self._made[count:]
+        self._write([row for row in made if row is not None])
+
+    def _write(self, rows: list[Any]) -> None:
         while rows:
             count = self._fitting(rows) if self._max_bytes else len(rows)
             if count:
@@ -295,6 +322,28 @@ class RowOutput(Output):
         count = sum(most(taken + size) <= room for size in sizes)
         # One that is longer than a file may be has a file of its own.
         return max(count, 1) if empty else count
+
+
+class RowWork:
+    """
+    Makes rows in another process.
+    """
+
+    def __init__(self, rendering: Rendering) -> None:
+        self._rendering = rendering
+        self.of_bodies = rendering.of_bodies
+
+    def __call__(self, page: Page, tally: Tally, /) -> list[Any]:
+        """
+        A row for each event of *page*, None where it has none.
+        """
+        rows = self._rendering.rows(page, tally)
+        if len(rows) == len(page):
+            return rows
+        made = [None] * len(page)
+        for place, row in zip(tally.places, rows, strict=True):
+            made[place] = row
+        return made
 
 
 class Part:

@@ -1,5 +1,5 @@
 """
-Rows that are rendered by several processes, in the order of one.
+An export's work that several processes do, in the order of one.
 
 Own processes and not those of `multiprocessing`, whose children run the main
 module again, which breaks scripts, and which servers such as Celery forbid to
@@ -26,16 +26,15 @@ from auditlog.abc import Events, Reader
 from auditlog.config import Secret
 from auditlog.errors import ExportError
 
-from ._tally import BATCH
-from ._worker import Done, Failed, Job, Rows
+from ._worker import Done, Failed, Job, Made
 
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from multiprocessing.connection import Connection
 
+    from ._rows import RowExporter
     from ._tally import Tally
-    from ._text import TextExporter
 
 
 # What is rendered and not written yet may take so much memory. Beyond it only
@@ -50,11 +49,11 @@ main({descriptor})
 """
 
 
-def parallel_rows(
-    exporter: TextExporter, events: Any, tally: Tally, *, count: int
-) -> Generator[list[Any]] | None:
+def made_by_workers(
+    exporter: RowExporter, events: Any, tally: Tally, *, count: int
+) -> Generator[Any] | None:
     """
-    Batches of rows as one process would make them, made by *count*.
+    What *count* processes make of *events*, page by page in their order.
 
     Returns:
         None if the source of *events* can't be divided.
@@ -72,16 +71,15 @@ def parallel_rows(
     if stretches is None:
         return None
     job = Job(exporter, events.reader, events.query, tally.errors)
-    return _rows(_pickled(job), stretches, tally, count)
+    return _made(_pickled(job), stretches, tally, count)
 
 
-def _rows(
+def _made(
     job: bytes,
     stretches: Generator[Any],
     tally: Tally,
     count: int,
-) -> Generator[list[Any]]:
-    batch: list[Any] = []
+) -> Generator[Any]:
     # Closed here, as a reader that an error refers to would go on.
     with (
         contextlib.closing(stretches),
@@ -90,17 +88,8 @@ def _rows(
         for told in team.answers():
             if isinstance(told, Done):
                 tally.add(told.tally)
-                continue
-            # As one process would: where files are cut depends on it.
-            batch += told.rows
-            while len(batch) >= BATCH:
-                yield _written(batch[:BATCH])
-                del batch[:BATCH]
-    yield _written(batch)
-
-
-def _written(batch: list[Any]) -> list[Any]:
-    return [row for row in batch if row is not None]
+            else:
+                yield told.made
 
 
 @attrs.define(eq=False)
@@ -131,7 +120,7 @@ class _Team:
         self._job = job
         self._count = count
 
-    def answers(self) -> Iterator[Rows | Done]:
+    def answers(self) -> Iterator[Made | Done]:
         """
         All answers, in the order of the stretches.
         """

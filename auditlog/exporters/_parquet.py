@@ -12,7 +12,7 @@ import attrs
 from auditlog._tabular import LAYOUTS, pyarrow
 from auditlog.errors import ConfigError, ExportError
 
-from ._groups import GroupOutput, TableForm
+from ._groups import GroupOutput, GroupWork, TableForm
 from ._names import name_of
 from ._rows import RowExporter
 
@@ -107,6 +107,7 @@ class ParquetExporter:
         overwrite: bool = True,
         resume: bool = False,
         follow: bool = False,
+        workers: int = 1,
     ) -> ExportReport:
         """
         Write *events* to *target* in flat memory and report what was written.
@@ -114,7 +115,8 @@ class ParquetExporter:
         A path appears whole or not at all, as by `JSONExporter.export()`,
         where all arguments are described. With *resume* and *follow* it goes
         on behind the last row group that was noted; the file is then the
-        same, byte for byte, as long as pyarrow is.
+        same, byte for byte, as long as pyarrow is. Of *workers*, all but one
+        make columns; that one compresses and writes them.
 
         Returns:
             What was written and what was passed over.
@@ -135,6 +137,7 @@ class ParquetExporter:
             overwrite=overwrite,
             resume=resume,
             follow=follow,
+            workers=workers,
         )
 
     def iter_bytes(
@@ -208,6 +211,9 @@ class _File(RowExporter):
     """
 
     settings: ParquetExporter
+
+    def _work(self) -> GroupWork:
+        return GroupWork(self.settings._names())  # noqa: SLF001
 
     @property
     def asked(self) -> ParquetExporter:

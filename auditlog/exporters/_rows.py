@@ -18,6 +18,7 @@ from auditlog.errors import ConfigError, ExportError
 
 from ._base import FileExporter, report_of
 from ._names import name_of
+from ._parallel import made_by_workers
 from ._resumed import ResumedExport
 from ._tally import Tally
 from ._target import StdoutClosedError, stored
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ._report import ExportReport
     from ._tally import Exportable
     from ._target import Store
+    from ._worker import Work
 
 
 @attrs.frozen(kw_only=True)
@@ -216,6 +218,12 @@ class RowExporter(FileExporter):
         What writes events to *store*, in files from that *number* on.
         """
 
+    @abstractmethod
+    def _work(self) -> Work:
+        """
+        What makes of a page what an output of :meth:`_output` takes.
+        """
+
     def _warnings(self, tally: Tally) -> Iterator[str]:  # noqa: ARG002
         """
         What a person should know about the rows.
@@ -231,11 +239,20 @@ class RowExporter(FileExporter):
         events: Exportable,
         tally: Tally,
         output: Output,
-        workers: int,  # noqa: ARG002 - of those that can be divided
+        workers: int,
     ) -> Generator[None]:
         """
         Add *events* to *output*, batch by batch.
         """
+        made = None
+        if workers > 1:
+            made = made_by_workers(self, events, tally, count=workers)
+        if made is not None:
+            with contextlib.closing(made):
+                for each in made:
+                    output.take(each)
+                    yield
+            return
         found = tally.batches(
             events, room=output.room, of_bodies=output.of_bodies
         )

@@ -51,6 +51,8 @@ class Tally:
         self.notes: Counter[str] = Counter()
         self.warnings: list[str] = []
         self.errors = errors
+        # Which of the page that was counted last are written.
+        self.places: Sequence[int] = ()
         self._last: Callable[[], Position | None] = _nowhere
 
     def batches(
@@ -85,9 +87,8 @@ class Tally:
         """
         Take note that a *page* is written, or what is at some *places*.
         """
-        if places is None:
-            places = range(len(page))
-        if not places:
+        self.places = range(len(page)) if places is None else places
+        if not (places := self.places):
             return
 
         self.rows += len(places)

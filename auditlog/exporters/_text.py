@@ -4,25 +4,21 @@ Exports of rows of text.
 
 from __future__ import annotations
 
-import contextlib
-
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import attrs
 
-from ._output import RowOutput
-from ._parallel import parallel_rows
+from ._output import RowOutput, RowWork
 from ._rows import RowExporter
 
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from ._compression import Encoder
-    from ._output import Output
     from ._rendering import Rendering
-    from ._tally import Exportable, Tally
+    from ._tally import Tally
     from ._target import Store
 
 
@@ -49,24 +45,8 @@ class TextExporter(RowExporter):
             number=number,
         )
 
-    def _added(
-        self,
-        events: Exportable,
-        tally: Tally,
-        output: Output,
-        workers: int,
-    ) -> Generator[None]:
-        rows = None
-        if workers > 1:
-            rows = parallel_rows(self, events, tally, count=workers)
-        if rows is None:
-            yield from super()._added(events, tally, output, workers)
-            return
-        assert isinstance(output, RowOutput)
-        with contextlib.closing(rows):
-            for batch in rows:
-                output.write(batch)
-                yield
+    def _work(self) -> RowWork:
+        return RowWork(self._rendering())
 
     def _warnings(self, tally: Tally) -> Iterator[str]:
         return self._rendering().warnings(tally)

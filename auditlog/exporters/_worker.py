@@ -9,7 +9,7 @@ import pickle
 import signal
 
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -19,14 +19,27 @@ from ._tally import Tally
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from auditlog._divided import DivisibleReader
     from auditlog._pages import Page
     from auditlog.abc import EventQuery
 
-    from ._rendering import Rendering
-    from ._text import TextExporter
+    from ._rows import RowExporter
+
+
+class Work(Protocol):
+    """
+    What is done with each page.
+
+    Attributes:
+        of_bodies: Whether records are hardly needed.
+    """
+
+    of_bodies: bool
+
+    def __call__(self, page: Page, tally: Tally, /) -> Any:
+        """
+        What is made of those of a *page* that can be read; all are counted.
+        """
 
 
 @attrs.frozen
@@ -35,19 +48,19 @@ class Job:
     What is the same for all stretches.
     """
 
-    exporter: TextExporter
+    exporter: RowExporter
     reader: DivisibleReader
     query: EventQuery
     errors: str
 
 
 @attrs.frozen
-class Rows:
+class Made:
     """
-    A row for each event, in order; None for one that can't be rendered.
+    What was made of a page.
     """
 
-    rows: list[Any]
+    made: Any
 
 
 @attrs.frozen
@@ -88,43 +101,16 @@ def main(descriptor: int) -> None:
 
 def _serve(other: Connection) -> None:
     job: Job = other.recv()
-    rendering = job.exporter._rendering()  # noqa: SLF001
+    work = job.exporter._work()  # noqa: SLF001
     with job.reader.opened() as part_of:
         while (stretch := other.recv()) is not None:
-            tally = _PlacedTally(job.errors)
+            tally = Tally(job.errors)
             part = part_of(stretch).read(job.query)
-            batches = tally.batches(part, of_bodies=rendering.of_bodies)
-            with contextlib.closing(batches):
-                for page in batches:
-                    other.send(Rows(tally.placed(page, rendering)))
+            pages = tally.batches(part, of_bodies=work.of_bodies)
+            with contextlib.closing(pages):
+                for page in pages:
+                    other.send(Made(work(page, tally)))
             other.send(Done(tally))
-
-
-class _PlacedTally(Tally):
-    """
-    Knows, too, which of a page were written.
-    """
-
-    _places: Sequence[int] | None = None
-
-    def count(self, page: Page, places: Sequence[int] | None = None) -> None:
-        """
-        See `Tally.count()`.
-        """
-        super().count(page, places)
-        self._places = places
-
-    def placed(self, page: Page, rendering: Rendering) -> list[Any]:
-        """
-        The rows of *page*, None for what has none.
-        """
-        rows = rendering.rows(page, self)
-        if len(rows) == len(page):
-            return rows
-        placed = [None] * len(page)
-        for place, row in zip(self._places or (), rows, strict=True):
-            placed[place] = row
-        return placed
 
 
 def _told(error: Exception) -> AuditLogError:

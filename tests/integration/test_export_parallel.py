@@ -23,6 +23,7 @@ from auditlog.exporters import (
     CSVExporter,
     JSONExporter,
     LinesExporter,
+    ParquetExporter,
     _output,
     _parallel,
 )
@@ -45,7 +46,7 @@ NEWEST = EventQuery(order="newest", since=dt.timedelta(days=1))
 def _in_small_pieces(monkeypatch):
     monkeypatch.setattr(reader_module, "_PART", 170)
     monkeypatch.setattr(stretches, "SIZE", 170)
-    monkeypatch.setattr(_output, "MEMBER", 50_000)
+    monkeypatch.setattr(_output, "MEMBER", 20_000)
     # Ours here, so that stretches are waited for.
     monkeypatch.setattr(_parallel, "AHEAD", 60_000)
 
@@ -53,7 +54,11 @@ def _in_small_pieces(monkeypatch):
 @pytest.fixture(name="reader")
 def _reader(database_url):
     records = [
-        make_record(metadata={"n": n, "formula": "=1+1"}) for n in range(COUNT)
+        make_record(
+            event_type=f"Kafka.Topic.Try{n}",
+            metadata={"n": n, "formula": "=1+1"},
+        )
+        for n in range(COUNT)
     ]
     with contextlib.closing(PostgresSink(database_url)) as sink:
         sink.write(records)
@@ -125,8 +130,20 @@ def exported(exporter, source, path, **options):
         (CSVExporter(columns=("index", "event_id")), EventQuery(text="7")),
         (LinesExporter(profile=CEF(product="a")), EventQuery(text="none")),
         (JSONExporter(max_file_bytes=90_000), EventQuery()),
+        (JSONExporter(framing="array", compression="gzip"), EventQuery()),
+        (ParquetExporter(row_group_rows=200), EventQuery()),
+        (ParquetExporter(max_file_bytes=90_000, body=True), NEWEST),
     ],
-    ids=["bodies", "newest", "some", "nothing", "parts"],
+    ids=[
+        "bodies",
+        "newest",
+        "some",
+        "nothing",
+        "parts",
+        "array",
+        "Parquet",
+        "Parquet parts",
+    ],
 )
 def test_a_table_gives_the_same_file(reader, exporter, query, tmp_path):
     """
@@ -144,8 +161,13 @@ def test_a_table_gives_the_same_file(reader, exporter, query, tmp_path):
 
 @pytest.mark.parametrize(
     "exporter",
-    [JSONExporter(framing="array"), CSVExporter(compression="gzip")],
-    ids=["array", "CSV"],
+    [
+        JSONExporter(framing="array"),
+        CSVExporter(compression="gzip"),
+        ParquetExporter(row_group_rows=300),
+        ParquetExporter(layout="records"),
+    ],
+    ids=["array", "CSV", "Parquet", "records"],
 )
 @pytest.mark.parametrize("partitions", [None, {1}], ids=["all", "one"])
 def test_a_topic_gives_the_same_file(

@@ -116,6 +116,7 @@ _WRITING = (
     click.option(
         "--workers",
         type=click.IntRange(min=1),
+        default=1,
         metavar="N",
         help="Processes that read and render at once; the file is the same.",
     ),
