@@ -19,8 +19,12 @@ from peers.bare_export import csv_lines, json_lines, polled_lines
 from samples import make_records
 from topics import Topic
 
-from auditlog import exporters
-from auditlog.exporters import CSVExporter, JSONExporter, LinesExporter
+from auditlog.exporters import (
+    CSVExporter,
+    JSONExporter,
+    LinesExporter,
+    ParquetExporter,
+)
 from auditlog.kafka import KafkaReader, KafkaSink
 from auditlog.postgres import PostgresReader, PostgresSink
 
@@ -51,6 +55,12 @@ def rows(setting: Setting) -> Iterator[Row]:
                     *contenders,
                     rounds=rounds,
                     measures=(RATE, CPU),
+                )
+            for contest, contenders in stored.shared().items():
+                yield from compare(
+                    f"export {number:,} events, {contest}",
+                    *contenders,
+                    rounds=rounds,
                 )
         # Formats take so long that an hour would go by with very many.
         fewer = number if setting.full else number // 10
@@ -130,6 +140,30 @@ class Stored:
             ],
         }
 
+    def shared(self) -> dict[str, list[Contender]]:
+        """
+        Two processes beside one, where there is something to render.
+        """
+        postgres = partial(PostgresReader, self.url)
+        kafka = partial(KafkaReader, self.setting.cluster(), self.topic.name)
+        works: dict[str, tuple[Any, Callable[[], Any]]] = {
+            "PostgreSQL to CSV": (CSVExporter(), postgres),
+            "PostgreSQL to ecs": (JSONExporter(profile="ecs"), postgres),
+            "PostgreSQL to Parquet": (ParquetExporter(), postgres),
+            "Kafka to CSV": (CSVExporter(), kafka),
+        }
+        return {
+            f"{name}, workers=2": [
+                self._ours(exporter, "shared", reader, workers=2),
+                attrs.evolve(
+                    self._ours(exporter, "alone", reader),
+                    name="workers=1",
+                    targets={"": 1.6},
+                ),
+            ]
+            for name, (exporter, reader) in works.items()
+        }
+
     def formats(self) -> Iterator[Contender]:
         """
         Every format, from the database.
@@ -141,12 +175,18 @@ class Stored:
             )
 
     def _ours(
-        self, exporter: Any, name: str, reader: Callable[[], Any]
+        self,
+        exporter: Any,
+        name: str,
+        reader: Callable[[], Any],
+        **options: Any,
     ) -> Contender:
+        path = self.folder / name
+
         def run() -> Run:
             watch = Stopwatch()
             with watch():
-                report = exporter.export(reader(), self.folder / name)
+                report = exporter.export(reader(), path, **options)
             return watch.run(self.number, report.rows)
 
         return Contender(
@@ -183,9 +223,8 @@ def _formats() -> dict[str, Any]:
         "JSON Lines, gzip": JSONExporter(compression="gzip"),
         "CSV": CSVExporter(),
         "CSV, gzip": CSVExporter(compression="gzip"),
+        "Parquet": ParquetExporter(),
     }
-    if parquet := getattr(exporters, "ParquetExporter", None):
-        formats["Parquet"] = parquet()
     for profile in ("ocsf", "ecs", "splunk-hec", "asim", "gelf"):
         formats[profile] = JSONExporter(profile=profile)
     for profile in ("cef", "leef"):
