@@ -208,8 +208,9 @@ class KafkaReader(Reader):
         """
         The events that match *query*, and then those that come.
 
-        A broker that is away is waited for. Partitions that are added to the
-        topic later are not read.
+        A broker that is away is waited for. Partitions that the topic gets
+        meanwhile are read from their beginning, half a minute later at most,
+        unless *partitions* says which to read.
 
         Raises:
             ReadError: As for :meth:`scan`, but for *idle_timeout*.
@@ -221,7 +222,8 @@ class KafkaReader(Reader):
                 lambda part: select(self._past(consumer, spans, part), part),
                 attrs.evolve(query, limit=None),
             )
-            yield from select_live(past, _live(consumer, spans), query)
+            live = _live(consumer, spans, grows=self._partitions is None)
+            yield from select_live(past, live, query)
 
     def begin_scan(self, query: EventQuery, /) -> ResumableScan:
         """
@@ -475,8 +477,8 @@ def _pages(messages: Iterator[Any]) -> Iterator[Page | Skipped]:
 
 
 def _live(
-    consumer: Consumer, spans: list[Span]
+    consumer: Consumer, spans: list[Span], *, grows: bool
 ) -> Iterator[Record | Skipped | None]:
     starts = {span.partition: max(span.start, span.end) for span in spans}
-    for message in read_on(consumer, starts):
+    for message in read_on(consumer, starts, grows=grows):
         yield None if message is None else records.read(message)

@@ -81,11 +81,14 @@ def read_backwards(
     return heapq.merge(*lanes, key=_ORDER, reverse=True)
 
 
-def read_on(consumer: Consumer, starts: Mapping[int, int]) -> Iterator[Any]:
+def read_on(
+    consumer: Consumer, starts: Mapping[int, int], *, grows: bool
+) -> Iterator[Any]:
     """
     The records from *starts* on, for ever; None while nothing comes.
 
     Whatever comes together is by time, and in the order of each partition.
+    If it *grows*, partitions that the topic gets meanwhile are read, too.
 
     Raises:
         TruncatedError: If a partition ends before its start.
@@ -96,6 +99,8 @@ def read_on(consumer: Consumer, starts: Mapping[int, int]) -> Iterator[Any]:
     while True:
         yield from feed.whatever_comes()
         yield None
+        if grows:
+            feed.grow()
 
 
 _NO_END = 2**63
@@ -146,6 +151,17 @@ class _Feed:
         for partition, records in found.items():
             self._lanes[partition].reach(records[-1].offset + 1)
         return heapq.merge(*found.values(), key=_ORDER)
+
+    def grow(self) -> None:
+        """
+        Read partitions that are new, too, from their beginnings.
+        """
+        new = self._consumer.partitions() - self._lanes.keys()
+        if new:
+            self._lanes |= {p: _Lane(Span(p, 0, _NO_END)) for p in new}
+            self._consumer.seek(
+                {p: lane.position for p, lane in self._lanes.items()}
+            )
 
     def _poll(self, hungry: _Lane) -> None:
         self._open_or_pause(hungry)

@@ -30,6 +30,7 @@ from auditlog.config import TopicConfig
 from auditlog.errors import ConfigError, QueryError, ReadError
 from auditlog.event import Resource
 from auditlog.kafka import ConsumerGroup, KafkaReader, KafkaSink
+from auditlog.kafka.driver import _consumer
 from auditlog.testing.contracts import make_record
 from auditlog.testing.reader_contract import (
     FollowingReaderContract,
@@ -474,6 +475,29 @@ def test_partitions_are_followed_together(make_reader, write):
         assert sorted(ours) == ours
     assert 0 == only.origin.partition
     assert only.index > 30
+
+
+def test_partitions_that_are_new_are_followed(
+    make_reader, write, topic, bootstrap_servers, monkeypatch
+):
+    """
+    From their beginning; the others go on where they are.
+    """
+    monkeypatch.setattr(_consumer, "REFRESH", 0.2)
+    write(records(1))
+    with followed(make_reader()) as events:
+        before = next(events)
+        with admin(bootstrap_servers) as client:
+            client.create_partitions({topic: 3})
+        for number, partition in enumerate((2, 0, 2, 1), start=2):
+            body = records(1, first=number)[0].body
+            message = {"value": body, "partition": partition}
+            produce(bootstrap_servers, topic, message)
+        after = [next(events) for _ in range(4)]
+
+    assert before.origin.partition == 0
+    found = {(r.origin.partition, r.origin.offset) for r in after}
+    assert found == {(0, 1), (1, 0), (2, 0), (2, 1)}
 
 
 def test_following_tells_what_is_no_event(make_reader, put):

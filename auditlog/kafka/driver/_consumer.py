@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from auditlog.config import ClusterConfig
 
 
+# Seconds after which it asks again which partitions there are.
+REFRESH = 30.0
+
+
 class Consumer:
     """
     Reads spans of partitions, in no consumer group; a context manager.
@@ -60,6 +64,7 @@ class Consumer:
             auto_offset_reset="none",
             isolation_level=isolation,
             max_poll_records=max_records,
+            metadata_max_age_ms=int(REFRESH * 1000),
             metrics_enabled=False,
         )
         self._topic_id = self._metadata.topic_id(topic)
