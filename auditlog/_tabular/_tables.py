@@ -11,6 +11,7 @@ from collections import Counter
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from auditlog import _reasons
 from auditlog.errors import ConfigError, MissingPackageError
 
 from ._batches import reason_of, record_batches
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from auditlog.abc import Record, Skipped
 
-
-MAX_REASONS = 100
 
 logger = logging.getLogger("auditlog.tables")
 
@@ -205,7 +204,7 @@ class Tables:
         skipped = Counter[str]()
 
         def skip(_: Record, reason: str) -> None:
-            _count(skipped, reason)
+            _reasons.count(skipped, reason)
 
         records = _records(self.scan(), skipped)
         yield from record_batches(records, names, skip=skip)
@@ -225,13 +224,7 @@ def _records(
         if reason is None:
             yield cast("Record", item)
         else:
-            _count(skipped, reason)
-
-
-def _count(skipped: Counter[str], reason: str) -> None:
-    if reason not in skipped and len(skipped) >= MAX_REASONS:
-        reason = "other reasons"
-    skipped[reason] += 1
+            _reasons.count(skipped, reason)
 
 
 def _checked(columns: Sequence[str] | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from auditlog import codec
+from auditlog import _reasons, codec
 from auditlog._pages import BodyReader, Page, page_of
 from auditlog.abc import Events, Origin, Reader, Record, Skipped
 from auditlog.errors import ConfigError, ExportError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # A batch holds this many events at most: 8 MiB of the longest bodies.
 BATCH = 128
 
-MAX_REASONS = 100
 MAX_EXAMPLES = 100
 
 
@@ -121,7 +120,7 @@ class Tally:
         self.cut += part.cut
         self.notes += part.notes
         for reason, count in part.skipped.items():
-            self.skipped[self._known(reason)] += count
+            _reasons.count(self.skipped, reason, count)
         room = MAX_EXAMPLES - len(self.skipped_first)
         self.skipped_first += part.skipped_first[:room]
 
@@ -151,15 +150,9 @@ class Tally:
                 f"can't export {skipped.place}: {skipped.reason}"
             )
 
-        self.skipped[self._known(skipped.reason)] += 1
+        _reasons.count(self.skipped, skipped.reason)
         if len(self.skipped_first) < MAX_EXAMPLES:
             self.skipped_first.append(skipped)
-
-    def _known(self, reason: str) -> str:
-        is_new = reason not in self.skipped
-        if is_new and len(self.skipped) >= MAX_REASONS:
-            return "other reasons"
-        return reason
 
     def _from_pages(self, pages: Iterator[Page | Skipped]) -> Generator[Page]:
         bodies: list[bytes] = []
